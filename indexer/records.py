@@ -1,0 +1,180 @@
+"""What the Service takes and gives, apart from searches (those are in ``search/model.py``).
+
+The shell prints these as JSON and the API sends them; both go through ``indexer/answers.py``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, BinaryIO, Literal
+
+from search.model import MetadataValue
+
+DocumentOutcome = Literal["created", "updated", "unchanged"]
+TaskState = Literal["enqueued", "processing", "succeeded", "failed", "canceled"]
+
+DEFAULT_COLLECTION = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionInfo:
+    """One collection and how much it holds."""
+
+    name: str
+    encoder: str
+    documents: int
+    passages: int
+    created_at: datetime
+    generation: int | None
+    """Number of the active vector generation."""
+    unfolded: int
+    """Passages that are stored and searchable but not yet folded into a generation."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewDocument:
+    """A document as a caller gives it, ready to be stored under ``key``."""
+
+    key: str
+    text: str
+    title: str = ""
+    media_type: str = "text/plain"
+    metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The fate of one document: it is committed and searchable now."""
+
+    key: str
+    outcome: DocumentOutcome
+    passages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One input that was refused: where it stood, the stable code and the sentence."""
+
+    where: str
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class LineStatus:
+    """What became of one line of a bulk request; ``line`` counts from 1."""
+
+    line: int
+    status: int
+    """200 stored as update or unchanged, 201 created, 4xx refused."""
+    key: str | None = None
+    outcome: DocumentOutcome | None = None
+    code: str | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentSummary:
+    """One row of a document list."""
+
+    key: str
+    title: str
+    source: str
+    media_type: str
+    language: str
+    characters: int
+    passages: int
+    created_at: datetime
+    updated_at: datetime
+    metadata: Mapping[str, MetadataValue]
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentPage:
+    """A page of documents, by ascending key; ``next_cursor`` is None on the last one."""
+
+    documents: Sequence[DocumentSummary]
+    total: int
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PassagePlace:
+    """Where one passage lies in its document's text."""
+
+    id: int
+    ordinal: int
+    start: int
+    end: int
+    heading: str
+    page: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentDetail:
+    """A whole document: its facts, its text and where its passages lie."""
+
+    document: DocumentSummary
+    text: str
+    passages: Sequence[PassagePlace]
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """Keys that were deleted and keys that nothing was stored under."""
+
+    deleted: Sequence[str]
+    unknown: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedFile:
+    """A file that came over the wire; ``name`` is the client's and not to be trusted."""
+
+    name: str
+    stream: BinaryIO
+
+
+@dataclass(frozen=True, slots=True)
+class TaskInfo:
+    """A piece of work that goes on after its request was answered."""
+
+    id: int
+    kind: str
+    collection: str
+    state: TaskState
+    done: int
+    """Bytes of the task's files read so far."""
+    total: int
+    stored: int
+    """Documents created or updated."""
+    unchanged: int
+    problems: Sequence[Problem]
+    error: Mapping[str, Any] | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSummary:
+    """What one ingest did; ``problems`` names what was refused and why."""
+
+    collection: str
+    created: int
+    updated: int
+    unchanged: int
+    deleted: int
+    passages: int
+    problems: Sequence[Problem]
+    seconds: float
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether the service can answer, and what it answers without."""
+
+    status: Literal["ok", "degraded"]
+    version: str
+    notes: Sequence[str]

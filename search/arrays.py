@@ -1,0 +1,19 @@
+"""The array types that every part of the core speaks."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float32]
+"""One vector ``(d,)``: unit length, or all zeros."""
+
+Matrix = NDArray[np.float32]
+"""Rows of vectors ``(n, d)``: each unit length, or all zeros."""
+
+Ids = NDArray[np.int64]
+"""Passage ids ``(n,)`` as the database gave them."""
+
+
+def unit_rows(rows: NDArray[np.float32]) -> Matrix:
+    """Return ``(n, d)`` rows scaled to unit length; a zero row stays zero."""
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0), dtype=np.float32)

@@ -1,0 +1,90 @@
+"""The records a search is made of; frozen, and named after the thing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+MetadataValue = str | int | float | bool | datetime | list[str] | list[int] | list[float] | list[bool]
+
+Mode = Literal["lexical", "dense", "hybrid"]
+MODES: tuple[Mode, ...] = ("lexical", "dense", "hybrid")
+DEFAULT_MODE: Mode = "hybrid"
+
+GroupBy = Literal["document", "passage"]
+
+LIMIT_MAX = 1000
+QUERY_CHARACTERS_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A half-open range of code points of a document's original text."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """What a caller asks of one collection: exactly one of ``query`` and ``vector``."""
+
+    query: str | None = None
+    vector: Sequence[float] | None = None
+    limit: int = 10
+    mode: Mode = DEFAULT_MODE
+    filter: Mapping[str, Any] | None = None
+    group_by: GroupBy = "document"
+    explain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarRequest:
+    """Documents like those of the ``like`` keys and unlike those of the ``unlike`` keys."""
+
+    like: Sequence[str]
+    unlike: Sequence[str] = ()
+    limit: int = 10
+    filter: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PassageText:
+    """The passage that answered: its place in the document and its words."""
+
+    id: int
+    ordinal: int
+    start: int
+    end: int
+    text: str
+    heading: str
+    page: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One answer.  ``parts`` add up exactly to ``score``; higher is better."""
+
+    key: str
+    title: str
+    passage: PassageText
+    score: float
+    parts: Mapping[str, float]
+    highlights: Sequence[Span]
+    metadata: Mapping[str, MetadataValue]
+    explanation: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """The hits of one search and what may be believed of them."""
+
+    hits: Sequence[Hit]
+    mode: str
+    exact: bool
+    """Whether no row that scores higher can have been missed."""
+    degraded: Sequence[str]
+    """Which caches are out of use, in words; empty in good health.  Answers are right all the same."""
+    generation: int | None
+    """Number of the vector generation that answered, if one did."""
+    took_ms: float = field(default=0.0)
