@@ -1,1 +1,1 @@
-"""What is remembered and how it gets there: settings, store, readers, pipeline, caches, tasks and the shell."""
+"""What is remembered and how it gets there: settings, store, readers, pipeline, caches, tasks, shell."""

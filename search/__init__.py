@@ -1,1 +1,1 @@
-"""The core of xunyi: text analysis, encoders, indexes, fusion and evaluation; arrays and records in and out."""
+"""The core of xunyi: text analysis, encoders, indexes, fusion, evaluation; arrays and records in and out."""
