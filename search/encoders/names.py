@@ -1,0 +1,44 @@
+"""What an encoder may be called, and which folder a prepared one lies in.
+
+A name is one of ``SOURCES``, or the hub name (``owner/model``) or folder of a sentence-transformers
+model.  The catalog asks on behalf of the service, preparation's child process for itself.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from search.errors import UnknownName
+
+DEFAULT_ENCODER = "multilingual-e5-small"
+
+SOURCES: Mapping[str, str] = {
+    "multilingual-e5-small": "search.encoders.sources:e5_from_package",
+    "minilm-en": "search.encoders.sources:minilm_from_package",
+}
+"""Named models and what reads them; only preparation's child process imports the targets."""
+
+
+def check_name(name: str) -> None:
+    """Raise ``UnknownName`` unless ``name`` is a named model, a hub name or a folder."""
+    if name in SOURCES or Path(name).is_dir() or re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        return
+    known = sorted(SOURCES)
+    raise UnknownName(
+        f"no encoder is called {name!r}; choose one of: {', '.join(known)}, or give the hub name "
+        f"(owner/model) or the folder of a sentence-transformers model",
+        known=known,
+    )
+
+
+def folder_name(name: str) -> str:
+    """Return the folder below the models folder that holds the prepared form of ``name``.
+
+    A hub name or path is shortened to what a file system takes and made unique by a digest.
+    """
+    if name in SOURCES:
+        return name
+    place = str(Path(name).resolve()) if Path(name).is_dir() else name
+    readable = re.sub(r"[^\w.-]+", "-", "-".join(Path(place).parts[-2:]))[-60:].strip("-.")
+    return f"{readable}-{hashlib.sha256(place.encode('utf-8')).hexdigest()[:12]}"

@@ -1,0 +1,127 @@
+"""Serves a prepared model with ONNX Runtime; nothing here imports torch.
+
+Each text is one call of the session with one intra-op thread, and as many Python threads as there
+are cores call it at once.  Dynamic int8 takes the scale of its activations over everything in
+a call, so a text in a batch would get another vector in other company; alone it has one
+vector, bit for bit, and the threads make it faster than batches are.  For the same reason nothing
+is ever padded, and the graph needs no attention mask.
+
+``open_encoder`` in ``search.encoders.catalog`` builds these.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from search.arrays import Matrix, Vector
+from search.encoders.base import Language, Role, TextTokenizer
+from search.encoders.prepared import GRAPH, Pooling, PreparedModel, Settings
+from search.encoders.tokenization import open_tokenizer
+
+
+class Graph:
+    """A graph with its tokenizer and settings: texts in, unit rows out."""
+
+    def __init__(self, folder: Path, settings: Settings, threads: int | None = None) -> None:
+        """Open the files of ``folder``; ``threads`` texts are encoded at once, by default one per core."""
+        self.settings = settings
+        self.tokenizer = open_tokenizer(settings.tokenizer, folder)
+        self._session = open_session(folder / GRAPH)
+        self._prompt_ids = {role: self.tokenizer.ids(prompt) for role, prompt in settings.prompts.items()}
+        threads = threads or len(os.sched_getaffinity(0))
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="encode")
+
+    def encode(self, texts: Sequence[str], role: Role) -> Matrix:
+        """Return unit rows ``(len(texts), dimension)``; a text without any piece is a zero row."""
+        rows = np.zeros((len(texts), self.settings.dimension), dtype=np.float32)
+
+        def fill(position: int) -> None:
+            ids = self.input_ids(texts[position], role)
+            if ids:
+                rows[position] = pooled(self._token_states(ids), self.settings.pooling)
+
+        if len(texts) == 1:
+            fill(0)
+        else:
+            list(self._pool.map(fill, range(len(texts))))
+        return rows
+
+    def input_ids(self, text: str, role: Role) -> list[int]:
+        """Return what the model reads: prompt, pieces and special tokens; nothing where there is no piece."""
+        settings, prompt_ids = self.settings, self._prompt_ids[role]
+        ids = self.tokenizer.ids(settings.prompts[role] + text)
+        if len(ids) <= len(prompt_ids):
+            return []
+        return [*settings.begin_ids, *ids[: len(prompt_ids) + settings.max_tokens], *settings.end_ids]
+
+    def _token_states(self, ids: Sequence[int]) -> NDArray[np.float32]:
+        """Return the last layer's states ``(len(ids), dimension)``."""
+        batch = np.array([ids], dtype=np.int64)
+        states: NDArray[np.float32] = self._session.run(None, {"input_ids": batch})[0][0]
+        return states
+
+
+class OnnxEncoder:
+    """A prepared Transformer; see the ``Encoder`` protocol for what callers may expect."""
+
+    def __init__(self, model: PreparedModel, threads: int | None = None) -> None:
+        """Open ``model``; ``threads`` texts are encoded at once, by default one per usable core."""
+        self._model = model
+        self._graph = Graph(model.folder, model.settings, threads)
+
+    @property
+    def dimension(self) -> int:
+        """Length of every vector."""
+        return self._model.settings.dimension
+
+    @property
+    def max_tokens(self) -> int:
+        """Pieces of a text that are read; what is beyond is not."""
+        return self._model.settings.max_tokens
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of weights, tokenizer, means and settings."""
+        return self._model.fingerprint
+
+    @property
+    def tokenizer(self) -> TextTokenizer:
+        """The model's own tokenizer."""
+        return self._graph.tokenizer
+
+    @property
+    def query_means(self) -> Mapping[Language, Vector]:
+        """Mean of raw query vectors per language the model reads."""
+        return self._model.means.queries
+
+    @property
+    def passage_mean(self) -> Vector:
+        """Mean of raw passage vectors over the shipped passages."""
+        return self._model.means.passage
+
+    def encode(self, texts: Sequence[str], role: Role) -> Matrix:
+        """Return unit rows ``(len(texts), dimension)``; a text without any piece is a zero row.
+
+        Raises:
+            InvalidInput: a text has a lone surrogate.
+        """
+        return self._graph.encode(texts, role)
+
+
+def open_session(graph: Path) -> onnxruntime.InferenceSession:
+    """Return a session that runs a call on its caller's thread."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+
+
+def pooled(states: NDArray[np.float32], pooling: Pooling) -> Vector:
+    """Return one unit vector ``(d,)`` of token states ``(n, d)``: their mean, or the first one."""
+    vector = states.mean(axis=0) if pooling == "mean" else states[0]
+    return np.asarray(vector / np.linalg.norm(vector), dtype=np.float32)

@@ -1,0 +1,14 @@
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def models_folder():
+    """Where real models are prepared once per checkout; XUNYI_TEST_MODELS names another place."""
+    folder = Path(os.environ.get("XUNYI_TEST_MODELS") or ROOT / ".venv" / "xunyi-test-models")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
