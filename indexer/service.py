@@ -1,4 +1,423 @@
 """The composition root: one method for each thing a user can do.
 
-The shell and the web edge parse, call one method here, and format what comes back.
+The shell and the web edge parse, call one method here, and format what comes back.  Models and
+pictures of collections are opened on first use, which in a server is after its forks.
 """
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from importlib.metadata import version
+from threading import Lock
+from time import perf_counter
+from typing import Any, TypeVar
+
+import numpy as np
+from sqlalchemy.engine import Connection
+
+from indexer import bulk
+from indexer.cache_lock import CacheLock
+from indexer.clock import Clock, utc_now
+from indexer.keeper import Keeper
+from indexer.pipeline import Incoming, Pipeline, checked
+from indexer.readers.base import Extracted
+from indexer.records import (
+    CollectionInfo,
+    Deleted,
+    DocumentDetail,
+    DocumentPage,
+    Health,
+    LineStatus,
+    NewDocument,
+    Stored,
+    TaskInfo,
+    UploadedFile,
+)
+from indexer.settings import Settings
+from indexer.snapshots import Behind, CollectionPicture, Snapshot
+from indexer.store import collections, documents, listing, passages, tasks
+from indexer.store.collections import Collection
+from indexer.store.filters import compile_filter
+from indexer.store.passages import StoredPassages
+from indexer.store.schema import open_database
+from indexer.store.sessions import Database
+from search.arrays import Ids, Vector, unit_rows
+from search.encoders.base import Encoder
+from search.encoders.catalog import DEFAULT_ENCODER, open_encoder
+from search.engine import Engine, Question, checked_limit, prepare
+from search.errors import CollectionExists, EncoderMismatch, InvalidInput, UnknownCollection, UnknownDocument
+from search.model import SearchRequest, SearchResult, SimilarRequest
+from search.text.analyzer import Analyzer
+from search.views import Selection
+
+PASSAGE_TOKENS = 200
+OVERLAP_TOKENS = 32
+PAGE_DOCUMENTS_MAX = 1000
+KEYS_MAX = 1000
+
+T = TypeVar("T")
+
+
+class Service:
+    """One installation as one process serves it; safe for several threads."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        clock: Clock = utc_now,
+        progress: Callable[..., None] = lambda *_: None,
+    ) -> None:
+        self.settings = settings
+        self.database = database
+        self.clock = clock
+        self._progress = progress
+        self._encoders: dict[str, Encoder] = {}
+        self._pictures: dict[int, CollectionPicture] = {}
+        self._opening = Lock()
+
+    @staticmethod
+    def open(settings: Settings, progress: Callable[..., None] = lambda *_: None) -> "Service":
+        """Open an installation, making its home folder and tables if need be.
+
+        Raises:
+            HomeTooNew: a newer version of the program wrote it.
+        """
+        return Service(settings, open_database(settings), progress=progress)
+
+    def close(self) -> None:
+        """Give the database's connections back."""
+        self.database.close()
+
+    @cached_property
+    def analyzer(self) -> Analyzer:
+        """The text analysis that all collections share."""
+        return Analyzer(cache_folder=self.settings.home / "dictionaries")
+
+    @cached_property
+    def keeper(self) -> Keeper:
+        """What brings the caches up to date; to be used under ``cache_lock`` alone."""
+        return Keeper(
+            self.database,
+            self.settings.caches_folder,
+            self.analyzer,
+            self.settings.folding_threshold,
+            self.settings.hnsw_threshold,
+            self.clock,
+        )
+
+    @cached_property
+    def cache_lock(self) -> CacheLock:
+        """The lock of the caches of this home folder."""
+        return CacheLock(self.settings.caches_folder)
+
+    # Collections
+
+    def collections(self) -> list[CollectionInfo]:
+        """Return all collections, by name."""
+        with self.database.read() as connection:
+            return [self._info(connection, found) for found in collections.all_collections(connection)]
+
+    def collection(self, name: str) -> CollectionInfo:
+        """Return one collection; raise ``UnknownCollection``."""
+        with self.database.read() as connection:
+            return self._info(connection, collections.get(connection, name))
+
+    def create_collection(self, name: str, encoder: str | None = None) -> CollectionInfo:
+        """Make a collection whose passages are read by ``encoder`` (by default the multilingual one).
+
+        Raises:
+            InvalidInput: the name cannot be one.
+            CollectionExists: there is one already.
+            UnknownName, ModelUnavailable, ModelRefused: the encoder cannot be had.
+        """
+        collections.checked_name(name)
+        with self.database.read() as connection:
+            if collections.find(connection, name) is not None:
+                raise CollectionExists(f"a collection called {name!r} is there already", collection=name)
+        opened = self.encoder(encoder or DEFAULT_ENCODER)
+        now = self.clock()
+        with self.database.write() as connection:
+            encoder_id = collections.ensure_encoder(
+                connection, encoder or DEFAULT_ENCODER, opened.fingerprint, opened.dimension, now
+            )
+            collections.create(connection, name, encoder_id, PASSAGE_TOKENS, OVERLAP_TOKENS, now)
+        return self.collection(name)
+
+    def delete_collection(self, name: str) -> None:
+        """Delete a collection with all it holds; raise ``UnknownCollection``."""
+        with self.database.write() as connection:
+            found = collections.get(connection, name)
+            collections.delete(connection, found)
+        with self._opening:
+            self._pictures.pop(found.id, None)
+
+    def ensure_collection(self, name: str, encoder: str | None = None) -> Collection:
+        """Return the collection ``name``, making it if need be.
+
+        Raises:
+            EncoderMismatch: it is there, with another encoder than the one asked for.
+        """
+        with self.database.read() as connection:
+            found = collections.find(connection, name)
+        if found is None:
+            try:
+                self.create_collection(name, encoder)
+            except CollectionExists:
+                return self.ensure_collection(name, encoder)  # another process was faster
+            with self.database.read() as connection:
+                return collections.get(connection, name)
+        if encoder is not None and encoder != found.encoder:
+            raise EncoderMismatch(
+                f"the collection {name!r} is encoded by {found.encoder}, fixed when it was made; "
+                f"leave --encoder out, or choose another collection for {encoder}",
+                collection=name,
+                encoder=found.encoder,
+            )
+        return found
+
+    def _info(self, connection: Connection, found: Collection) -> CollectionInfo:
+        count = collections.counts(connection, found)
+        return CollectionInfo(
+            name=found.name,
+            encoder=found.encoder,
+            documents=count[0],
+            passages=count[1],
+            created_at=found.created_at,
+            generation=found.active_generation_id,
+            unfolded=collections.unfolded(connection, found),
+        )
+
+    # Documents
+
+    def pipeline(self, collection: Collection) -> Pipeline:
+        """Return what stores documents in a collection."""
+        return Pipeline(self.database, collection, self.encoder_of(collection), self.clock)
+
+    def put_document(self, collection: str, document: NewDocument) -> Stored:
+        """Store one document; when this returns it is committed and searchable.
+
+        Raises:
+            NoText, InvalidRecord: it cannot be stored as it is.
+        """
+        incoming = checked(
+            Incoming(
+                document.key,
+                Extracted(
+                    text=document.text,
+                    title=document.title,
+                    media_type=document.media_type,
+                    fields=document.metadata,
+                ),
+                source="api",
+            )
+        )
+        return self.pipeline(self.ensure_collection(collection)).store([incoming])[0]
+
+    def bulk(self, collection: str, lines: Iterable[bytes]) -> Iterator[LineStatus]:
+        """Store the documents of NDJSON lines; yield one status for each line that is not blank."""
+        pipeline = self.pipeline(self.ensure_collection(collection))
+        return bulk.store_lines(pipeline, lines, self.settings.request_bytes_max)
+
+    def upload(self, collection: str, files: Sequence[UploadedFile]) -> TaskInfo:
+        """Keep files and enqueue their ingest; when this returns their bytes are committed.
+
+        Raises:
+            InvalidInput: there is no file among them.
+            TooLarge: one of them is over the limit.
+        """
+        if not files:
+            raise InvalidInput("no file was sent; add at least one")
+        self.ensure_collection(collection)
+        with self.database.write() as connection:
+            task_id = tasks.enqueue_uploads(
+                connection, collection, files, self.settings.upload_bytes_max, self.clock()
+            )
+            return tasks.get(connection, task_id)
+
+    def documents(
+        self,
+        collection: str,
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
+        filter: Mapping[str, Any] | None = None,
+    ) -> DocumentPage:
+        """Return a page of documents by ascending key; ``cursor`` is the ``next_cursor`` of the page before.
+
+        Raises:
+            InvalidInput: the limit is not from 1 to 1000.
+            InvalidFilter: the filter cannot be compiled.
+        """
+        if not 1 <= limit <= PAGE_DOCUMENTS_MAX:
+            raise InvalidInput(f"limit is {limit}; give a number from 1 to {PAGE_DOCUMENTS_MAX}", limit=limit)
+        with self.database.read() as connection:
+            found = collections.get(connection, collection)
+            matching = compile_filter(connection, found.id, filter)
+            return listing.page(connection, found, limit, cursor, matching)
+
+    def document(self, collection: str, key: str) -> DocumentDetail:
+        """Return one document with its text; raise ``UnknownDocument``."""
+        with self.database.read() as connection:
+            return listing.detail(connection, collections.get(connection, collection), key)
+
+    def delete_documents(self, collection: str, keys: Sequence[str]) -> Deleted:
+        """Delete documents; none of them is found again from this moment on."""
+        if not 1 <= len(keys) <= KEYS_MAX:
+            raise InvalidInput(f"{len(keys)} keys were given; give 1 to {KEYS_MAX}")
+        with self.database.write() as connection:
+            return documents.delete(connection, collections.get(connection, collection), keys)
+
+    # Search
+
+    def search(self, collection: str, request: SearchRequest) -> SearchResult:
+        """Answer a search over the rows as they are now.
+
+        Raises:
+            UnknownCollection: there is no such collection.
+            InvalidInput, InvalidFilter: the request is wrong.
+        """
+        started = perf_counter()
+        found = self._find(collection)
+        question = prepare(request, self.encoder_of(found), self.analyzer)
+        result = self._at_one_state(
+            collection, request.filter, lambda engine, snapshot, _: _answered(engine, snapshot, question)
+        )
+        return replace(result, took_ms=(perf_counter() - started) * 1000)
+
+    def similar(self, collection: str, request: SimilarRequest) -> SearchResult:
+        """Return the documents nearest to those of ``like`` and away from those of ``unlike``.
+
+        Raises:
+            UnknownDocument: nothing is stored under one of the keys.
+        """
+        started = perf_counter()
+        checked_limit(request.limit)
+        if not 1 <= len(request.like) + len(request.unlike) <= KEYS_MAX or not request.like:
+            raise InvalidInput(f"give 1 to {KEYS_MAX} keys, at least one of them under like")
+
+        def ranked(engine: Engine, snapshot: Snapshot, connection: Connection) -> SearchResult:
+            like = _passages_under(connection, found, request.like)
+            unlike = _passages_under(connection, found, request.unlike)
+            vector = _between(snapshot, like) - (_between(snapshot, unlike) if unlike.size else 0)
+            others = snapshot.selection.ids if snapshot.selection else snapshot.vectors.all_ids()
+            selection = Selection(np.setdiff1d(others, np.union1d(like, unlike)))
+            question = Question("dense", request.limit, "document", False, [], unit_rows(vector[None, :])[0])
+            return _answered(engine, replace(snapshot, selection=selection), question)
+
+        found = self._find(collection)
+        result = self._at_one_state(collection, request.filter, ranked)
+        return replace(result, took_ms=(perf_counter() - started) * 1000)
+
+    def _find(self, name: str) -> Collection:
+        with self.database.read() as connection:
+            return collections.get(connection, name)
+
+    def _at_one_state(
+        self, name: str, given: Mapping[str, Any] | None, use: Callable[[Engine, Snapshot, Connection], T]
+    ) -> T:
+        """Run ``use`` over one state of a collection, in one transaction."""
+        while True:
+            with self.database.read() as connection:
+                found = collections.get(connection, name)
+                try:
+                    snapshot = self._picture(found).snapshot(connection, found, given)
+                except Behind:
+                    continue
+                source = StoredPassages(connection)
+                engine = Engine(snapshot.vectors, snapshot.words, source, self.analyzer)
+                return use(engine, snapshot, connection)
+
+    def _picture(self, found: Collection) -> CollectionPicture:
+        encoder = self.encoder_of(found)
+        with self._opening:
+            if found.id not in self._pictures:
+                self._pictures[found.id] = CollectionPicture(
+                    self.database, self.settings.caches_folder, encoder, self.analyzer
+                )
+            return self._pictures[found.id]
+
+    # Models
+
+    def encoder(self, name: str) -> Encoder:
+        """Return an encoder by name, preparing and opening it on first use."""
+        with self._opening:
+            if name not in self._encoders:
+                self._encoders[name] = open_encoder(name, self.settings.models_folder, self._progress)
+            return self._encoders[name]
+
+    def encoder_of(self, found: Collection) -> Encoder:
+        """Return the encoder of a collection.
+
+        Raises:
+            EncoderMismatch: the model on this machine is not the one its vectors were made by.
+        """
+        encoder = self.encoder(found.encoder)
+        if encoder.fingerprint != found.fingerprint:
+            raise EncoderMismatch(
+                f"the vectors of {found.name!r} were made by another version of {found.encoder}; "
+                "put that model back, or ingest into a new collection",
+                collection=found.name,
+                stored=found.fingerprint,
+                present=encoder.fingerprint,
+            )
+        return encoder
+
+    # Tasks and health
+
+    def task(self, task_id: int) -> TaskInfo:
+        """Return a task; raise ``UnknownTask``."""
+        with self.database.read() as connection:
+            return tasks.get(connection, task_id)
+
+    def tasks(self, collection: str | None = None, limit: int = 50) -> list[TaskInfo]:
+        """Return the newest tasks first."""
+        with self.database.read() as connection:
+            return tasks.newest(connection, collection, limit)
+
+    def cancel_task(self, task_id: int) -> TaskInfo:
+        """Cancel a task that has not ended; what it has stored stays."""
+        with self.database.write() as connection:
+            return tasks.cancel(connection, task_id, self.clock())
+
+    def health(self) -> Health:
+        """Return whether the database answers, and which caches are out of use in this process."""
+        with self.database.read() as connection:
+            collections.all_collections(connection)
+        notes = [note for picture in list(self._pictures.values()) for note in picture.problems()]
+        return Health("degraded" if notes else "ok", version("xunyi"), notes)
+
+    def ready(self) -> Health:
+        """Open the models and caches of all collections, so that the next search is a quick one."""
+        for info in self.collections():
+            try:
+                self._at_one_state(info.name, None, lambda *_: None)
+                self.analyzer.tokens("ready 准备")
+            except UnknownCollection:
+                continue  # deleted in between
+        return self.health()
+
+
+def _answered(engine: Engine, snapshot: Snapshot, question: Question) -> SearchResult:
+    ranking = engine.ranking(question, snapshot.selection)
+    return SearchResult(
+        hits=engine.hits(ranking, question),
+        mode=question.mode,
+        exact=ranking.exact,
+        degraded=snapshot.degraded,
+        generation=snapshot.vectors.generation,
+    )
+
+
+def _passages_under(connection: Connection, found: Collection, keys: Sequence[str]) -> Ids:
+    """Return the ids of all passages of the documents under ``keys``; raise ``UnknownDocument``."""
+    stored = passages.under(connection, found.id, keys)
+    for key in keys:
+        if key not in stored:
+            raise UnknownDocument(f"nothing is stored under the key {key[:200]!r}", key=key[:200])
+    return np.array(sorted({passage for key in keys for passage in stored[key]}), dtype=np.int64)
+
+
+def _between(snapshot: Snapshot, ids: Ids) -> Vector:
+    """Return the unit mean of centred passage vectors."""
+    return unit_rows(snapshot.vectors.vectors(ids).mean(axis=0, keepdims=True))[0]

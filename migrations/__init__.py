@@ -1,0 +1,1 @@
+"""Alembic's scripts, the only way the schema comes to be."""

@@ -32,7 +32,8 @@ class SearchRequest:
     query: str | None = None
     vector: Sequence[float] | None = None
     limit: int = 10
-    mode: Mode = DEFAULT_MODE
+    mode: Mode | None = None
+    """By default ``hybrid`` for text, and ``dense`` (all that can be) for a vector."""
     filter: Mapping[str, Any] | None = None
     group_by: GroupBy = "document"
     explain: bool = False
@@ -59,6 +60,17 @@ class PassageText:
     text: str
     heading: str
     page: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPassage:
+    """A passage as the store holds it, with its document's facts."""
+
+    passage: PassageText
+    document_id: int
+    key: str
+    title: str
+    metadata: Mapping[str, MetadataValue]
 
 
 @dataclass(frozen=True, slots=True)

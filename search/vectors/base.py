@@ -1,38 +1,37 @@
 """What the rest of the service may expect of a vector index."""
 
-from pathlib import Path
 from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from search.arrays import Ids, Matrix, Vector
 
+Mask = NDArray[np.bool_]
+"""One flag a row of an index ``(n,)``: may it be returned?"""
+
 
 class VectorIndex(Protocol):
-    """Immutable: built once from ids and rows, then only searched.  Scores are inner products."""
+    """Immutable: built once from ids and rows, then only searched.  A score is an inner product."""
 
     @property
     def ids(self) -> Ids:
-        """Passage ids, ascending; row ``i`` of the index belongs to ``ids[i]``."""
+        """Passage ids ``(n,)``, ascending; row ``i`` belongs to ``ids[i]``."""
         ...
 
-    @property
-    def exact(self) -> bool:
-        """Whether an unfiltered search is guaranteed to return the true nearest rows."""
-        ...
-
-    def search(self, query: Vector, k: int, allowed: Ids | None = None) -> tuple[Ids, Vector, bool]:
-        """Return ids and scores of the ``k`` best rows, best first, ties by ascending id, and exactness.
+    def search(self, query: Vector, k: int, mask: Mask | None = None) -> tuple[Ids, Vector, bool]:
+        """Return the ids and scores of the best rows, best first, ties by ascending id.
 
         Args:
             query: ``(d,)``.
-            k: how many; fewer come back only where fewer rows are allowed.
-            allowed: ascending passage ids that may be returned; ids the index lacks are ignored.
+            k: how many, at least 1; fewer come back only where fewer rows are allowed.
+            mask: which rows may be returned; all by default.
+
+        Returns:
+            Ids ``(m,)``, scores ``(m,)`` and whether no better row can have been missed.
         """
         ...
 
     def vectors(self, ids: Ids) -> Matrix:
-        """Return the rows of ``ids`` in that order; every id must be in the index."""
-        ...
-
-    def save(self, folder: Path) -> None:
-        """Write the index's files into the existing ``folder``."""
+        """Return the rows ``(len(ids), d)`` of ``ids`` in that order; all must be in the index."""
         ...

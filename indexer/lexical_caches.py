@@ -1,0 +1,143 @@
+"""The lexical index of a collection on disk: which folder holds it, and how it follows the log.
+
+The folder belongs to tantivy, which writes immutable segment files and swaps one small file at each
+commit.  The same commit replaces a marker document that says up to which change the index goes.  Only
+the holder of the cache lock writes; readers compare the marker with SQL.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from indexer.generations import remove_folder
+from indexer.store import changes, passages
+from indexer.store.collections import Collection
+from indexer.store.passages import IndexedText
+from indexer.store.sessions import Database
+from indexer.store.tables import CollectionRow, LexicalCacheRow
+from search.artifacts import DamagedArtifact
+from search.lexical.tantivy_index import TantivyIndex, TantivyWriter
+from search.text.analyzer import Analyzer
+
+
+def terms_of(analyzer: Analyzer, passage: IndexedText) -> list[str]:
+    """Return the analysed words of a passage: its title and headings count as its own."""
+    return [
+        token.term
+        for text in (passage.title, passage.heading, passage.text)
+        for token in analyzer.tokens(text)
+    ]
+
+
+def row_of(connection: Connection, collection_id: int) -> LexicalCacheRow | None:
+    """Return which folder holds the index, or None when there is none yet."""
+    query = sa.select(LexicalCacheRow.__table__).where(LexicalCacheRow.collection_id == collection_id)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else LexicalCacheRow(**row._mapping)
+
+
+def open_index(caches: Path, row: LexicalCacheRow, analyzer: Analyzer) -> TantivyIndex:
+    """Open the index for searching.
+
+    Raises:
+        DamagedArtifact: it was found damaged, its files differ from their checksums, or it was made by
+            another analyzer.
+    """
+    if row.damaged:
+        raise DamagedArtifact("the lexical index was found damaged before")
+    if row.analyzer != analyzer.version:
+        raise DamagedArtifact("the lexical index was made by another analyzer")
+    return TantivyIndex.open(caches / row.folder)
+
+
+def index_in_memory(connection: Connection, collection: Collection, analyzer: Analyzer) -> TantivyIndex:
+    """Build the whole index in memory from the rows: what answers while the one on disk is damaged."""
+    return TantivyIndex.in_memory(
+        (
+            (text.id, terms_of(analyzer, text))
+            for text in passages.all_indexed_texts(connection, collection.id)
+        ),
+        covers=collection.change_number,
+    )
+
+
+def mark_damaged(database: Database, collection_id: int) -> None:
+    """Note that the index cannot be trusted, so that whoever keeps the caches makes a new one."""
+    with database.write() as connection:
+        row = sa.update(LexicalCacheRow).where(LexicalCacheRow.collection_id == collection_id)
+        connection.execute(row.values(damaged=True))
+
+
+def follow(database: Database, caches: Path, collection: Collection, analyzer: Analyzer) -> bool:
+    """Bring the index up to the collection's newest change; return whether there was anything to do.
+
+    An index that is missing, damaged or of another analyzer is made anew in a folder of its own, and
+    the old folder goes.  Needs the cache lock.
+    """
+    with database.read() as connection:
+        row = row_of(connection, collection.id)
+    if row is None or row.damaged or row.analyzer != analyzer.version:
+        _rebuild(database, caches, collection, analyzer)
+        return True
+    try:
+        return _advance(database, caches, collection, analyzer, row)
+    except (DamagedArtifact, changes.LogPruned):
+        _rebuild(database, caches, collection, analyzer)
+        return True
+
+
+def _advance(
+    database: Database, caches: Path, collection: Collection, analyzer: Analyzer, row: LexicalCacheRow
+) -> bool:
+    with TantivyWriter.open(caches / row.folder) as writer, database.read() as connection:
+        newest = _newest(connection, collection)
+        if writer.marker == newest:
+            moved = row.covers != newest
+        else:
+            change = changes.since(connection, collection.id, writer.marker, newest)
+            added = _analysed(analyzer, _texts(connection, change.added.tolist()))
+            writer.apply(added, change.removed.tolist(), covers=newest)
+            moved = True
+    if moved:
+        _note(database, collection, row.folder, analyzer, newest)
+    return moved
+
+
+def _rebuild(database: Database, caches: Path, collection: Collection, analyzer: Analyzer) -> None:
+    folder = f"lexical-{collection.id}-{uuid4().hex[:12]}"
+    (caches / folder).mkdir(parents=True)
+    with TantivyWriter.create(caches / folder) as writer, database.read() as connection:
+        newest = _newest(connection, collection)
+        texts = passages.all_indexed_texts(connection, collection.id)
+        writer.apply(_analysed(analyzer, texts), [], covers=newest)
+    _note(database, collection, folder, analyzer, newest)
+    for old in caches.glob(f"lexical-{collection.id}-*"):
+        if old.name != folder:
+            remove_folder(old)
+
+
+def _newest(connection: Connection, collection: Collection) -> int:
+    query = sa.select(CollectionRow.change_number).where(CollectionRow.id == collection.id)
+    return connection.execute(query).scalar_one()
+
+
+def _texts(connection: Connection, ids: list[int]) -> Iterator[IndexedText]:
+    for start in range(0, len(ids), 1000):
+        yield from passages.indexed_texts(connection, ids[start : start + 1000])
+
+
+def _analysed(analyzer: Analyzer, texts: Iterable[IndexedText]) -> Iterator[tuple[int, list[str]]]:
+    return ((text.id, terms_of(analyzer, text)) for text in texts)
+
+
+def _note(database: Database, collection: Collection, folder: str, analyzer: Analyzer, covers: int) -> None:
+    values = {"folder": folder, "analyzer": analyzer.version, "covers": covers, "damaged": False}
+    mine = LexicalCacheRow.collection_id == collection.id
+    with database.write() as connection:
+        changed = connection.execute(sa.update(LexicalCacheRow).where(mine).values(**values))
+        if not changed.rowcount:
+            connection.execute(sa.insert(LexicalCacheRow).values(collection_id=collection.id, **values))
+        changes.prune(connection, collection.id)

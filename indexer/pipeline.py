@@ -1,0 +1,224 @@
+"""From documents to searchable passages: cut, encode what is new, commit a batch at a time.
+
+Every way in (files, bulk requests, single documents, uploads) goes through ``Pipeline.store``.  A batch
+is encoded before its transaction opens, so the database is never locked while a model runs, and the
+commit is the acknowledgement.  Stopping at any moment loses at most the batch that was not committed;
+running again skips what is stored unchanged.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from indexer.chunking import CHUNKER_VERSION, Chunk, chunk, passage_input
+from indexer.clock import Clock
+from indexer.readers.base import Extracted
+from indexer.records import Stored
+from indexer.store import documents as store
+from indexer.store.collections import Collection
+from indexer.store.documents import PreparedDocument, PreparedPassage
+from indexer.store.fields import checked_metadata
+from indexer.store.sessions import Database
+from indexer.store.tables import KEY_CHARACTERS_MAX
+from search.encoders.base import Encoder
+from search.errors import InvalidRecord, NoText
+from search.text.language import language
+
+BATCH_DOCUMENTS = 32
+BATCH_CHARACTERS = 64_000
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A document on its way in: its key, what was read of it, and where that was."""
+
+    key: str
+    extracted: Extracted
+    source: str
+    """What a user calls the place: a path relative to the ingested folder, a file name, ``api``."""
+    origin: str | None = None
+    """Real path of the file, for a later sync; None for what came over the wire."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """Stores documents in one collection with its one encoder."""
+
+    database: Database
+    collection: Collection
+    encoder: Encoder
+    clock: Clock
+
+    def store(self, batch: Sequence[Incoming]) -> list[Stored]:
+        """Store documents of distinct keys in one transaction and return what became of each.
+
+        Raises:
+            StorageFull, StoreBusy: nothing of the batch is stored.
+            UnknownCollection: the collection was deleted in the meantime.
+        """
+        hashes = [content_hash(incoming, self.collection) for incoming in batch]
+        while True:
+            prepared = self._prepared(batch, hashes)
+            try:
+                with self.database.write() as connection:
+                    return store.store(connection, self.collection, prepared, self.clock())
+            except store.ChangedMeanwhile:
+                continue  # another process was faster; look again what is stored
+
+    def _prepared(self, batch: Sequence[Incoming], hashes: Sequence[str]) -> list[PreparedDocument]:
+        with self.database.read() as connection:
+            keys = [incoming.key for incoming in batch]
+            known = store.content_hashes(connection, self.collection.id, keys)
+        pairs = list(zip(batch, hashes, strict=True))
+        fresh = [(incoming, digest) for incoming, digest in pairs if known.get(incoming.key) != digest]
+        encoded = {document.key: document for document in self._encoded(fresh)}
+        return [encoded.get(incoming.key) or _document(incoming, digest, None) for incoming, digest in pairs]
+
+    def _encoded(self, fresh: Sequence[tuple[Incoming, str]]) -> Iterator[PreparedDocument]:
+        cut = [self._cut(incoming.extracted) for incoming, _ in fresh]
+        inputs = [
+            passage_input(incoming.extracted.title, piece.heading, text_of(incoming.extracted, piece))
+            for (incoming, _), pieces in zip(fresh, cut, strict=True)
+            for piece in pieces
+        ]
+        vectors = self._vectors(inputs)
+        place = iter(inputs)
+        for (incoming, digest), pieces in zip(fresh, cut, strict=True):
+            passages = [
+                _passage(incoming.extracted, piece, input_hash(text), vectors[text])
+                for piece, text in ((piece, next(place)) for piece in pieces)
+            ]
+            yield _document(incoming, digest, passages)
+
+    def _cut(self, extracted: Extracted) -> list[Chunk]:
+        return chunk(
+            extracted,
+            self.encoder.tokenizer.count,
+            self.collection.passage_tokens,
+            self.collection.overlap_tokens,
+        )
+
+    def _vectors(self, inputs: Sequence[str]) -> dict[str, bytes]:
+        """Return input -> vector; what this encoder has read before, anywhere, is not encoded again."""
+        hashes = {text: input_hash(text) for text in inputs}
+        with self.database.read() as connection:
+            known = store.known_vectors(connection, self.collection.encoder_id, list(hashes.values()))
+        vectors = {text: known[digest] for text, digest in hashes.items() if digest in known}
+        missing = [text for text in hashes if text not in vectors]
+        rows = self.encoder.encode(missing, "passage").astype("<f4") if missing else np.empty((0, 0))
+        return vectors | {text: row.tobytes() for text, row in zip(missing, rows, strict=True)}
+
+
+def text_of(extracted: Extracted, piece: Chunk) -> str:
+    """Return the words of a passage."""
+    return extracted.text[piece.start : piece.end]
+
+
+def input_hash(text: str) -> str:
+    """Return the digest (128 bits, hexadecimal) under which the vector of an encoder's input is known."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def content_hash(incoming: Incoming, collection: Collection) -> str:
+    """Return the digest of all that a document's passages and fields are made from."""
+    extracted = incoming.extracted
+    content = [
+        CHUNKER_VERSION,
+        collection.passage_tokens,
+        collection.overlap_tokens,
+        extracted.title,
+        extracted.text,
+        extracted.media_type,
+        [asdict(heading) for heading in extracted.headings],
+        extracted.page_starts,
+        extracted.created_at,
+        extracted.modified_at,
+        dict(extracted.fields),
+    ]
+    text = json.dumps(content, ensure_ascii=False, sort_keys=True, default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, datetime):
+        return f"time {value.isoformat()}"  # a text of the same letters is another value
+    raise TypeError(f"{type(value).__name__} has no place in a content hash")
+
+
+def checked(incoming: Incoming) -> Incoming:
+    """Return a document that can be stored.
+
+    Raises:
+        NoText: there is nothing in it to search for.
+        InvalidRecord: its key or its metadata cannot be stored as they are.
+    """
+    key = incoming.key
+    if not key or len(key) > KEY_CHARACTERS_MAX or any(not _storable(character) for character in key):
+        raise InvalidRecord(
+            f"a document's key has 1 to {KEY_CHARACTERS_MAX} characters, none of them control characters",
+            key=key[:100].encode("ascii", "backslashreplace").decode(),
+        )
+    for name, text in (("title", incoming.extracted.title), ("text", incoming.extracted.text)):
+        if any(character == "\x00" or "\ud800" <= character <= "\udfff" for character in text):
+            raise InvalidRecord(f"the {name} holds a character that is no text (NUL or half a character)")
+    if not incoming.extracted.text.strip():
+        raise NoText("the document has no text; there is nothing to search for in it")
+    checked_metadata(incoming.extracted.fields)
+    return incoming
+
+
+def _storable(character: str) -> bool:
+    return character >= " " and character != "\x7f" and not "\ud800" <= character <= "\udfff"
+
+
+def batches(arriving: Iterable[Incoming]) -> Iterator[list[Incoming]]:
+    """Group documents into batches, each small enough to be encoded and committed in seconds."""
+    batch: list[Incoming] = []
+    characters = 0
+    for incoming in arriving:
+        batch.append(incoming)
+        characters += len(incoming.extracted.text)
+        if len(batch) >= BATCH_DOCUMENTS or characters >= BATCH_CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
+
+
+def _passage(extracted: Extracted, piece: Chunk, digest: str, vector: bytes) -> PreparedPassage:
+    text = text_of(extracted, piece)
+    return PreparedPassage(
+        start=piece.start,
+        end=piece.end,
+        text=text,
+        heading=piece.heading,
+        page=piece.page,
+        language=language(text),
+        input_hash=digest,
+        vector=vector,
+    )
+
+
+def _document(
+    incoming: Incoming, digest: str, passages: Sequence[PreparedPassage] | None
+) -> PreparedDocument:
+    extracted = incoming.extracted
+    return PreparedDocument(
+        key=incoming.key,
+        title=extracted.title,
+        source=incoming.source,
+        origin=incoming.origin,
+        media_type=extracted.media_type,
+        language=language(extracted.text),
+        text=extracted.text,
+        content_hash=digest,
+        authored_at=extracted.created_at,
+        modified_at=extracted.modified_at,
+        metadata=extracted.fields,
+        passages=passages,
+    )

@@ -1,0 +1,306 @@
+"""A process's picture of each collection, brought up to date inside every search's transaction.
+
+Vectors come from the active generation or, where it is missing or damaged, from a scan of the rows;
+words from the lexical index on disk or, where that is damaged, from one built in memory.  What came or
+went since then is read from the log and laid over it.  So a search sees exactly the rows of its own
+transaction, whatever state the caches are in, and says when it does without one.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from sqlalchemy.engine import Connection
+
+from indexer import generations, lexical_caches
+from indexer.store import changes, passages
+from indexer.store.collections import Collection
+from indexer.store.filters import matching_passages
+from indexer.store.sessions import Database
+from search.arrays import Ids
+from search.artifacts import DamagedArtifact
+from search.centring import centred
+from search.encoders.base import Encoder
+from search.lexical.tantivy_index import TantivyIndex
+from search.text.analyzer import Analyzer
+from search.vectors.exact_index import ExactIndex
+from search.vectors.scoring import mask_of
+from search.views import NO_IDS, LexicalView, Selection, VectorView
+
+log = logging.getLogger(__name__)
+
+SELECTIONS_MAX = 64
+"""Filters whose passages are remembered, for one change number."""
+
+Identity = tuple[tuple[int, int, int], ...]
+"""Inode, size and modification time of each file of a generation."""
+
+
+class Behind(Exception):
+    """Another thread has moved the picture past this transaction's state: begin again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Vectors:
+    """Vectors as of the change ``covers``; replaced as a whole, never changed."""
+
+    view: VectorView
+    covers: int
+    files: Path | None
+    identity: Identity
+    manifest: generations.Manifest | None
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """Words as of the change ``covers``."""
+
+    view: LexicalView
+    covers: int
+    folder: str | None
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What one search works with."""
+
+    vectors: VectorView
+    words: LexicalView
+    selection: Selection | None
+    degraded: tuple[str, ...]
+
+
+class CollectionPicture:
+    """One collection as this process sees it; safe for several threads."""
+
+    def __init__(self, database: Database, caches: Path, encoder: Encoder, analyzer: Analyzer) -> None:
+        self._database = database
+        self._caches = caches
+        self._encoder = encoder
+        self._analyzer = analyzer
+        self._lock = Lock()
+        self._vectors: _Vectors | None = None
+        self._words: _Words | None = None
+        self._selections: dict[str, Selection] = {}
+        self._selections_at = -1
+
+    def snapshot(self, connection: Connection, collection: Collection, given: Any) -> Snapshot:
+        """Return the collection as the transaction of ``connection`` sees it, under the filter ``given``.
+
+        Raises:
+            Behind: the picture is ahead of this transaction, which must begin again.
+            InvalidFilter: the filter cannot be compiled.
+        """
+        with self._lock:
+            vectors = self._vectors = self._current_vectors(connection, collection)
+            words = self._words = self._current_words(connection, collection)
+            selection = self._selection(connection, collection, given)
+            problems = self.problems()
+        return Snapshot(vectors.view, words.view, selection, problems)
+
+    def problems(self) -> tuple[str, ...]:
+        """Return which caches the last search did without, in words."""
+        states = (self._vectors, self._words)
+        return tuple(state.problem for state in states if state and state.problem)
+
+    # Vectors
+
+    def _current_vectors(self, connection: Connection, collection: Collection) -> _Vectors:
+        state = self._vectors
+        manifest = generations.active(connection, collection)
+        if state is not None and state.covers > collection.change_number:
+            raise Behind
+        if state is None or _superseded(state, manifest):
+            state = self._open_vectors(connection, collection, manifest)
+        elif state.files and state.manifest and _identity(state.files, state.manifest) != state.identity:
+            state = self._without_generation(
+                connection, collection, state.manifest, "its files were changed while they were in use"
+            )
+        try:
+            return self._advance_vectors(connection, collection, state)
+        except changes.LogPruned:
+            return self._advance_vectors(
+                connection, collection, self._scanned(connection, collection, manifest, state.problem)
+            )
+
+    def _open_vectors(
+        self, connection: Connection, collection: Collection, manifest: generations.Manifest | None
+    ) -> _Vectors:
+        if manifest is None:
+            return self._scanned(connection, collection, None, None)
+        folder = generations.folder_of(self._caches, manifest)
+        try:
+            identity = _identity(folder, manifest)
+            index = generations.open_generation(self._caches, manifest, self._encoder)
+        except DamagedArtifact as damage:
+            return self._without_generation(connection, collection, manifest, str(damage))
+        tail = ExactIndex(NO_IDS, np.empty((0, collection.dimension), dtype=np.float32))
+        view = VectorView(index, tail, None, manifest.mean, manifest.id)
+        return _Vectors(view, manifest.covers, folder, identity, manifest, None)
+
+    def _without_generation(
+        self, connection: Connection, collection: Collection, manifest: generations.Manifest, reason: str
+    ) -> _Vectors:
+        log.warning("generation %s of %s is out of use: %s", manifest.id, collection.name, reason)
+        if not manifest.damaged:
+            _attempt(lambda: generations.mark_damaged(self._database, manifest.id))
+        problem = f"vector generation {manifest.id} is out of use ({reason}); the rows are searched instead"
+        return self._scanned(connection, collection, manifest, problem)
+
+    def _scanned(
+        self,
+        connection: Connection,
+        collection: Collection,
+        manifest: generations.Manifest | None,
+        problem: str | None,
+    ) -> _Vectors:
+        """Read all vectors into memory, centred as the generation has them, so that answers are alike."""
+        mean = manifest.mean if manifest else self._encoder.passage_mean
+        blocks = list(
+            passages.vector_blocks(connection, collection.id, collection.encoder_id, collection.dimension)
+        )
+        ids = np.concatenate([block[0] for block in blocks]) if blocks else NO_IDS
+        rows = np.empty((ids.size, collection.dimension), dtype=np.float32)
+        start = 0
+        for _, block in blocks:
+            rows[start : start + len(block)] = centred(block, mean)
+            start += len(block)
+        tail = ExactIndex(NO_IDS, np.empty((0, collection.dimension), dtype=np.float32))
+        view = VectorView(ExactIndex(ids, rows), tail, None, mean, None)
+        return _Vectors(view, collection.change_number, None, (), manifest, problem)
+
+    def _advance_vectors(self, connection: Connection, collection: Collection, state: _Vectors) -> _Vectors:
+        if state.covers == collection.change_number:
+            return state
+        change = changes.since(connection, collection.id, state.covers, collection.change_number)
+        view = state.view
+        added_ids, added = passages.vectors_of(
+            connection, collection.encoder_id, collection.dimension, change.added.tolist()
+        )
+        kept = view.tail.ids[~np.isin(view.tail.ids, change.removed)]
+        rows = np.concatenate([view.tail.vectors(kept), centred(added, view.passage_mean)])
+        live = view.live
+        gone = mask_of(view.base.ids, change.removed)
+        if gone.any():
+            live = ~gone if live is None else live & ~gone
+        # New ids are larger than all before, so the tail stays in ascending order.
+        tail = ExactIndex(np.concatenate([kept, added_ids]), rows)
+        return replace(state, view=replace(view, tail=tail, live=live), covers=change.covers)
+
+    # Words
+
+    def _current_words(self, connection: Connection, collection: Collection) -> _Words:
+        state = self._words
+        if state is not None and state.covers > collection.change_number:
+            raise Behind
+        if state is None or self._moved(connection, collection, state):
+            state = self._open_words(connection, collection)
+        try:
+            return self._advance_words(connection, collection, state)
+        except changes.LogPruned:
+            return self._in_memory(connection, collection, state.problem)
+
+    def _moved(self, connection: Connection, collection: Collection, state: _Words) -> bool:
+        """Return whether another index on disk should be used, or the one in use has got damaged."""
+        row = lexical_caches.row_of(connection, collection.id)
+        if row is None:
+            return False
+        usable = None if row.damaged else row.folder
+        if usable != state.folder:
+            return True
+        if state.folder is None:
+            return False
+        return row.covers != _marker(state) or not lexical_caches.whole(self._caches, row)
+
+    def _open_words(self, connection: Connection, collection: Collection) -> _Words:
+        row = lexical_caches.row_of(connection, collection.id)
+        if row is None:
+            return _words(TantivyIndex.in_memory((), covers=0), None, None)
+        try:
+            index = lexical_caches.open_index(self._caches, row, self._analyzer)
+            if index.marker > collection.change_number:
+                raise Behind
+            return _words(index, row.folder, None)
+        except DamagedArtifact as damage:
+            log.warning("the lexical index of %s is out of use: %s", collection.name, damage)
+            if not row.damaged:
+                _attempt(lambda: lexical_caches.mark_damaged(self._database, collection.id))
+            problem = f"the lexical index is out of use ({damage}); one in memory answers instead"
+            return self._in_memory(connection, collection, problem)
+
+    def _in_memory(self, connection: Connection, collection: Collection, problem: str | None) -> _Words:
+        index = lexical_caches.index_in_memory(connection, collection, self._analyzer)
+        return _words(index, None, problem)
+
+    def _advance_words(self, connection: Connection, collection: Collection, state: _Words) -> _Words:
+        if state.covers == collection.change_number:
+            return state
+        change = changes.since(connection, collection.id, state.covers, collection.change_number)
+        texts = passages.indexed_texts(connection, change.added.tolist())
+        view = state.view
+        keep = ~np.isin(view.tail_ids, change.removed)
+        tail_terms = [terms for terms, kept in zip(view.tail_terms, keep, strict=True) if kept]
+        tail_terms += [lexical_caches.terms_of(self._analyzer, text) for text in texts]
+        added = np.array([text.id for text in texts], dtype=np.int64)
+        view = replace(
+            view,
+            tail_ids=np.concatenate([view.tail_ids[keep], added]),
+            tail_terms=tail_terms,
+            removed=np.union1d(view.removed, change.removed),
+        )
+        return replace(state, view=view, covers=change.covers)
+
+    # Filters
+
+    def _selection(self, connection: Connection, collection: Collection, given: Any) -> Selection | None:
+        if not given:
+            return None
+        if self._selections_at != collection.change_number:
+            self._selections.clear()
+            self._selections_at = collection.change_number
+        name = repr(given)
+        if name not in self._selections:
+            if len(self._selections) >= SELECTIONS_MAX:
+                self._selections.pop(next(iter(self._selections)))
+            rows = connection.execute(matching_passages(connection, collection.id, given))
+            ids: Ids = np.fromiter((row[0] for row in rows), dtype=np.int64)
+            self._selections[name] = Selection(ids)
+        return self._selections[name]
+
+
+def _words(index: TantivyIndex, folder: str | None, problem: str | None) -> _Words:
+    return _Words(LexicalView(index, NO_IDS, [], NO_IDS), index.marker, folder, problem)
+
+
+def _marker(state: _Words) -> int:
+    return state.view.base.marker
+
+
+def _superseded(state: _Vectors, manifest: generations.Manifest | None) -> bool:
+    """Return whether the database names another generation, or calls the one in use damaged."""
+    if manifest is None or state.manifest is None:
+        return manifest is not state.manifest
+    return manifest.id != state.manifest.id or (manifest.damaged and state.files is not None)
+
+
+def _identity(folder: Path, manifest: generations.Manifest) -> Identity:
+    """Return what tells files from others of the same name; nothing where one is missing."""
+    try:
+        facts = [(folder / name).stat() for name in sorted(manifest.files)]
+    except OSError:
+        return ()
+    return tuple((fact.st_ino, fact.st_size, fact.st_mtime_ns) for fact in facts)
+
+
+def _attempt(write: Callable[[], None]) -> None:
+    """Leave a note for the keeper of the caches; a search must not fail because it cannot be written."""
+    try:
+        write()
+    except Exception:
+        log.exception("a damaged cache could not be reported")

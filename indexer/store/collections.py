@@ -1,0 +1,170 @@
+"""Collections and their encoders: the rows, and the counter that orders a collection's changes."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError
+
+from indexer.store.tables import ChangeRow, CollectionRow, DocumentRow, EncoderRow, GenerationRow, PassageRow
+from search.errors import CollectionExists, InvalidInput, UnknownCollection
+
+_NAME = re.compile(r"[\w][\w.-]{0,99}", re.UNICODE)
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A collection as one transaction saw it."""
+
+    id: int
+    name: str
+    encoder_id: int
+    encoder: str
+    fingerprint: str
+    dimension: int
+    passage_tokens: int
+    overlap_tokens: int
+    change_number: int
+    active_generation_id: int | None
+    created_at: datetime
+
+
+_COLUMNS = (
+    sa.select(
+        CollectionRow.id,
+        CollectionRow.name,
+        CollectionRow.encoder_id,
+        EncoderRow.name.label("encoder"),
+        EncoderRow.fingerprint,
+        EncoderRow.dimension,
+        CollectionRow.passage_tokens,
+        CollectionRow.overlap_tokens,
+        CollectionRow.change_number,
+        CollectionRow.active_generation_id,
+        CollectionRow.created_at,
+    )
+    .join(EncoderRow, EncoderRow.id == CollectionRow.encoder_id)
+    .order_by(CollectionRow.name)
+)
+
+
+def find(connection: Connection, name: str) -> Collection | None:
+    """Return the collection called ``name``, or None."""
+    row = connection.execute(_COLUMNS.where(CollectionRow.name == name)).one_or_none()
+    return None if row is None else Collection(**row._mapping)
+
+
+def get(connection: Connection, name: str) -> Collection:
+    """Return the collection called ``name``; raise ``UnknownCollection`` when there is none."""
+    found = find(connection, name)
+    if found is None:
+        raise UnknownCollection(
+            f"there is no collection called {name!r}; ingest something into it, or list them first",
+            collection=name,
+        )
+    return found
+
+
+def all_collections(connection: Connection) -> list[Collection]:
+    """Return every collection, by name."""
+    return [Collection(**row._mapping) for row in connection.execute(_COLUMNS)]
+
+
+def checked_name(name: str) -> str:
+    """Return ``name``; raise ``InvalidInput`` unless it can stand in a path and a URL."""
+    if not _NAME.fullmatch(name):
+        raise InvalidInput(
+            "a collection's name has 1 to 100 letters, digits, dots, dashes or underscores "
+            "and starts with a letter or digit",
+            collection=name[:200],
+        )
+    return name
+
+
+def ensure_encoder(connection: Connection, name: str, fingerprint: str, dimension: int, now: datetime) -> int:
+    """Return the id of the encoder's row, making it on first sight."""
+    found = sa.select(EncoderRow.id).where(EncoderRow.name == name, EncoderRow.fingerprint == fingerprint)
+    known: int | None = connection.execute(found).scalar()
+    if known is not None:
+        return known
+    values: dict[str, Any] = {
+        "name": name,
+        "kind": "transformer",
+        "options": {},
+        "fingerprint": fingerprint,
+        "dimension": dimension,
+        "created_at": now,
+    }
+    made: int = connection.execute(
+        sa.insert(EncoderRow).values(**values).returning(EncoderRow.id)
+    ).scalar_one()
+    return made
+
+
+def create(
+    connection: Connection,
+    name: str,
+    encoder_id: int,
+    passage_tokens: int,
+    overlap_tokens: int,
+    now: datetime,
+) -> None:
+    """Make a collection; raise ``CollectionExists`` when the name is taken."""
+    try:
+        connection.execute(
+            sa.insert(CollectionRow).values(
+                name=checked_name(name),
+                encoder_id=encoder_id,
+                passage_tokens=passage_tokens,
+                overlap_tokens=overlap_tokens,
+                change_number=0,
+                created_at=now,
+            )
+        )
+    except IntegrityError as error:
+        raise CollectionExists(f"a collection called {name!r} is there already", collection=name) from error
+
+
+def delete(connection: Connection, collection: Collection) -> None:
+    """Delete a collection with all it holds."""
+    connection.execute(sa.delete(CollectionRow).where(CollectionRow.id == collection.id))
+
+
+def lock(connection: Connection, collection: Collection) -> int:
+    """Lock the collection's counter until this transaction ends; return the newest change number.
+
+    Whoever writes to a collection calls this first, so writers of one collection follow one another.
+
+    Raises:
+        UnknownCollection: it was deleted in the meantime.
+    """
+    counter = sa.select(CollectionRow.change_number).where(CollectionRow.id == collection.id)
+    number: int | None = connection.execute(counter.with_for_update()).scalar()
+    if number is None:
+        raise UnknownCollection(
+            f"the collection {collection.name!r} was deleted in the meantime", collection=collection.name
+        )
+    return number
+
+
+def counts(connection: Connection, collection: Collection) -> tuple[int, int]:
+    """Return how many documents and passages a collection holds."""
+    documents = sa.select(sa.func.count()).where(DocumentRow.collection_id == collection.id)
+    passages = sa.select(sa.func.count()).where(PassageRow.collection_id == collection.id)
+    return connection.execute(documents).scalar_one(), connection.execute(passages).scalar_one()
+
+
+def unfolded(connection: Connection, collection: Collection) -> int:
+    """Return how many passages came after the active generation (all, where there is none)."""
+    covers = sa.select(GenerationRow.covers).where(GenerationRow.id == collection.active_generation_id)
+    covered = connection.execute(covers).scalar()
+    if covered is None:
+        return counts(connection, collection)[1]
+    late = sa.select(sa.func.count(sa.distinct(ChangeRow.passage_id))).join(
+        PassageRow, PassageRow.id == ChangeRow.passage_id
+    )
+    mine = (ChangeRow.collection_id == collection.id, ChangeRow.number > covered, ChangeRow.added)
+    return connection.execute(late.where(*mine)).scalar_one()

@@ -1,0 +1,157 @@
+"""Typed rows for a document's metadata, and back.
+
+Numbers are kept as float64, so whole numbers beyond 2**53 are refused instead of being rounded.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from indexer.store.tables import INDEXED_CHARACTERS, FieldRow
+from search.errors import InvalidRecord
+from search.model import MetadataValue
+
+NAME_CHARACTERS_MAX = 100
+FIELDS_MAX = 200
+ELEMENTS_MAX = 1000
+EXACT_INTEGER_MAX = 2**53
+RESERVED_PREFIX = "document."
+"""Filters address a document's own columns under this prefix."""
+
+Element = str | int | float | bool | datetime
+
+
+def checked_metadata(metadata: Mapping[str, MetadataValue]) -> Mapping[str, MetadataValue]:
+    """Return ``metadata``; raise ``InvalidRecord`` with one sentence where it cannot be stored as it is."""
+    if len(metadata) > FIELDS_MAX:
+        raise InvalidRecord(f"the metadata has {len(metadata)} fields; at most {FIELDS_MAX} are kept")
+    for name, value in metadata.items():
+        _check_name(name)
+        elements: Sequence[Element] = value if isinstance(value, list) else [value]
+        if len(elements) > ELEMENTS_MAX:
+            raise InvalidRecord(f"the field {name!r} has over {ELEMENTS_MAX} elements", field=name)
+        for element in elements:
+            _check_element(name, element)
+    return metadata
+
+
+def _check_name(name: str) -> None:
+    if not 1 <= len(name) <= NAME_CHARACTERS_MAX or "\x00" in name or name.startswith("$"):
+        raise InvalidRecord(
+            f"a field's name has 1 to {NAME_CHARACTERS_MAX} characters and does not start with $",
+            field=name[:NAME_CHARACTERS_MAX],
+        )
+    if name.startswith(RESERVED_PREFIX):
+        raise InvalidRecord(f"the field {name!r} starts with the reserved {RESERVED_PREFIX!r}", field=name)
+
+
+def _check_element(name: str, element: Any) -> None:
+    if isinstance(element, str):
+        if "\x00" in element or any("\ud800" <= character <= "\udfff" for character in element):
+            raise InvalidRecord(f"the field {name!r} holds a character that is no text", field=name)
+    elif isinstance(element, bool | datetime):
+        pass
+    elif not isinstance(element, int | float):
+        raise InvalidRecord(
+            f"the field {name!r} is neither text, number, boolean nor a list of them", field=name
+        )
+    elif not math.isfinite(element):
+        raise InvalidRecord(f"the field {name!r} is not a finite number", field=name)
+    elif isinstance(element, int) and abs(element) > EXACT_INTEGER_MAX:
+        raise InvalidRecord(f"the field {name!r} is beyond 2**53; give it as text", field=name)
+
+
+def rows_of(
+    collection_id: int, document_id: int, metadata: Mapping[str, MetadataValue]
+) -> list[dict[str, Any]]:
+    """Return the rows to insert for a document's checked metadata."""
+    place = {"collection_id": collection_id, "document_id": document_id}
+    return [place | row for name, value in metadata.items() for row in _rows(name, value)]
+
+
+def _rows(name: str, value: MetadataValue) -> Iterable[dict[str, Any]]:
+    if not isinstance(value, list):
+        yield _row(name, -1, value)
+        return
+    if not value:
+        yield _row(name, 0, None)
+    elements: Sequence[Element] = value
+    for ordinal, element in enumerate(elements):
+        yield _row(name, ordinal, element)
+
+
+def _row(name: str, ordinal: int, value: Element | None) -> dict[str, Any]:
+    row: dict[str, Any] = dict.fromkeys(
+        ("text_value", "text_prefix", "number_value", "boolean_value", "time_value")
+    )
+    row |= {"name": name, "ordinal": ordinal, "kind": kind_of(value)}
+    match value:
+        case bool():
+            row["boolean_value"] = value
+        case int() | float():
+            row["number_value"] = float(value)
+        case datetime():
+            row["time_value"] = value if value.tzinfo else value.replace(tzinfo=UTC)
+        case str():
+            row |= {"text_value": value, "text_prefix": value[:INDEXED_CHARACTERS]}
+    return row
+
+
+def kind_of(value: Element | None) -> str:
+    """Return the name of a value's kind as the column ``kind`` holds it."""
+    match value:
+        case bool():
+            return "boolean"
+        case int():
+            return "integer"
+        case float():
+            return "number"
+        case datetime():
+            return "time"
+        case str():
+            return "text"
+        case None:
+            return ""
+
+
+def metadata_of(connection: Connection, document_ids: Iterable[int]) -> dict[int, dict[str, MetadataValue]]:
+    """Return the metadata of each document, as it was given."""
+    ids = list(document_ids)
+    found: dict[int, dict[str, Any]] = {document_id: {} for document_id in ids}
+    if not ids:
+        return found
+    query = sa.select(FieldRow.__table__).where(FieldRow.document_id.in_(ids)).order_by(FieldRow.id)
+    for row in connection.execute(query):
+        _put(found[row.document_id], row)
+    return found
+
+
+def _put(metadata: dict[str, Any], row: Any) -> None:
+    value = _value(row)
+    if row.ordinal < 0:
+        metadata[row.name] = value
+        return
+    elements = metadata.setdefault(row.name, [])
+    if row.kind:
+        elements.append(value)
+
+
+def _value(row: Any) -> Element | None:
+    match row.kind:
+        case "text":
+            return str(row.text_value)
+        case "integer":
+            return int(row.number_value)
+        case "number":
+            return float(row.number_value)
+        case "boolean":
+            return bool(row.boolean_value)
+        case "time":
+            moment: datetime = row.time_value
+            return moment
+        case _:
+            return None

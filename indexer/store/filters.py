@@ -1,0 +1,268 @@
+"""A caller's JSON filter, compiled to SQL.
+
+    {"year": {"$gte": 1990}, "$or": [{"tag": "tea"}, {"$not": {"document.language": "zh"}}]}
+
+A name stands for a metadata field; ``document.`` in front of it for a column of the document.  A list
+field meets a condition when one of its elements does.  Text that reads as an ISO 8601 time is also
+compared with fields that hold times.  ``$ne`` and ``$nin`` hold where the field is missing, too.
+Values are bound, never written into the statement, and nesting is bounded.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from indexer.store.tables import INDEXED_CHARACTERS, DocumentRow, FieldRow, PassageRow
+from search.errors import InvalidFilter
+
+Condition = sa.ColumnElement[bool]
+Value = str | int | float | bool
+
+DEPTH_MAX = 8
+VALUES_MAX = 1000
+
+DOCUMENT_COLUMNS: Mapping[str, Any] = {
+    "document.key": DocumentRow.key,
+    "document.title": DocumentRow.title,
+    "document.source": DocumentRow.source,
+    "document.media_type": DocumentRow.media_type,
+    "document.language": DocumentRow.language,
+    "document.authored_at": DocumentRow.authored_at,
+    "document.modified_at": DocumentRow.modified_at,
+    "document.created_at": DocumentRow.created_at,
+    "document.updated_at": DocumentRow.updated_at,
+}
+
+_ORDERED: Mapping[str, Callable[[Any, Any], Condition]] = {
+    "$gt": lambda column, value: column > value,
+    "$gte": lambda column, value: column >= value,
+    "$lt": lambda column, value: column < value,
+    "$lte": lambda column, value: column <= value,
+}
+OPERATORS = ("$eq", "$ne", "$in", "$nin", "$exists", *_ORDERED)
+COMBINERS = ("$and", "$or", "$not")
+
+
+def compile_filter(connection: Connection, collection_id: int, given: Mapping[str, Any] | None) -> Condition:
+    """Return the condition on ``documents`` that a filter states; no filter states nothing.
+
+    Raises:
+        InvalidFilter: an unknown operator, a malformed value, or a comparison of a field with a kind
+            of value that it never holds in this collection.
+    """
+    return _Compiler(connection, collection_id).all_of(given or {}, 0)
+
+
+def matching_passages(connection: Connection, collection_id: int, given: Mapping[str, Any]) -> sa.Select[int]:
+    """Return the query for the ids of all passages whose document meets the filter, ascending."""
+    condition = compile_filter(connection, collection_id, given)
+    return (
+        sa.select(PassageRow.id)
+        .join(DocumentRow, DocumentRow.id == PassageRow.document_id)
+        .where(PassageRow.collection_id == collection_id, condition)
+        .order_by(PassageRow.id)
+    )
+
+
+class _Compiler:
+    """Knows the collection, so that a comparison that can never hold is an error and not an empty page."""
+
+    def __init__(self, connection: Connection, collection_id: int) -> None:
+        self._connection = connection
+        self._collection_id = collection_id
+
+    def all_of(self, given: Any, depth: int) -> Condition:
+        if not isinstance(given, Mapping):
+            raise InvalidFilter(f"a filter is an object of fields and conditions, not {_shown(given)}")
+        if depth > DEPTH_MAX:
+            raise InvalidFilter(f"the filter is nested more than {DEPTH_MAX} deep")
+        return sa.and_(sa.true(), *(self._clause(name, value, depth) for name, value in given.items()))
+
+    def _clause(self, name: str, value: Any, depth: int) -> Condition:
+        if name == "$not":
+            return sa.not_(self.all_of(value, depth + 1))
+        if name in COMBINERS:
+            return self._combined(name, value, depth)
+        if name.startswith("$"):
+            raise InvalidFilter(
+                f"unknown operator {name!r}; here stand field names or {', '.join(COMBINERS)}", operator=name
+            )
+        return self._field(name, value)
+
+    def _combined(self, name: str, value: Any, depth: int) -> Condition:
+        if not isinstance(value, list) or not 1 <= len(value) <= VALUES_MAX:
+            raise InvalidFilter(f"{name} takes a list of 1 to {VALUES_MAX} filters, not {_shown(value)}")
+        parts = [self.all_of(part, depth + 1) for part in value]
+        return sa.and_(*parts) if name == "$and" else sa.or_(*parts)
+
+    def _field(self, name: str, value: Any) -> Condition:
+        conditions = value if isinstance(value, Mapping) else {"$eq": value}
+        if not conditions:
+            raise InvalidFilter(f"the field {name!r} has no condition", field=name)
+        return sa.and_(
+            *(self._condition(name, operator, operand) for operator, operand in conditions.items())
+        )
+
+    def _condition(self, name: str, operator: str, operand: Any) -> Condition:
+        match operator:
+            case "$eq":
+                return self._any_equal(name, [operand])
+            case "$ne":
+                return sa.not_(self._any_equal(name, [operand]))
+            case "$in":
+                return self._any_equal(name, _values(name, operator, operand))
+            case "$nin":
+                return sa.not_(self._any_equal(name, _values(name, operator, operand)))
+            case "$exists":
+                return self._exists(name, operand)
+            case _ if operator in _ORDERED:
+                return self._ordered(name, operator, operand)
+        raise InvalidFilter(
+            f"unknown operator {operator!r} on the field {name!r}; use one of {', '.join(OPERATORS)}",
+            operator=str(operator),
+            field=name,
+        )
+
+    def _exists(self, name: str, operand: Any) -> Condition:
+        if not isinstance(operand, bool):
+            raise InvalidFilter(f"$exists on {name!r} takes true or false, not {_shown(operand)}", field=name)
+        column = _document_column(name)
+        found = column.is_not(None) if column is not None else self._with_field(name, sa.true())
+        return found if operand else sa.not_(found)
+
+    def _any_equal(self, name: str, values: list[Any]) -> Condition:
+        for value in values:
+            _check_scalar(name, value)
+        column = _document_column(name)
+        if column is not None:
+            equal: Condition = column.in_([_for_column(name, column, value) for value in values])
+            return sa.and_(
+                column.is_not(None), equal
+            )  # never NULL, so that its negation holds where it is missing
+        self._check_kinds(name, values)
+        return self._with_field(name, sa.or_(*(_equal(value) for value in values)))
+
+    def _ordered(self, name: str, operator: str, operand: Any) -> Condition:
+        _check_scalar(name, operand)
+        if isinstance(operand, bool):
+            raise InvalidFilter(f"{operator} on {name!r}: true and false have no order", field=name)
+        compare = _ORDERED[operator]
+        column = _document_column(name)
+        if column is not None:
+            return sa.and_(column.is_not(None), compare(column, _for_column(name, column, operand)))
+        self._check_kinds(name, [operand])
+        if not isinstance(operand, str):
+            return self._with_field(name, compare(FieldRow.number_value, float(operand)))
+        moment = _moment(operand)
+        as_text = compare(FieldRow.text_value, operand)
+        as_time = compare(FieldRow.time_value, moment) if moment else sa.false()
+        return self._with_field(name, sa.or_(as_text, as_time))
+
+    def _with_field(self, name: str, condition: Condition) -> Condition:
+        holders = sa.select(FieldRow.document_id).where(
+            FieldRow.collection_id == self._collection_id, FieldRow.name == name, condition
+        )
+        return DocumentRow.id.in_(holders)
+
+    def _check_kinds(self, name: str, values: list[Any]) -> None:
+        """Refuse to compare a field with values of a kind that it never holds, where it is held at all."""
+        held = [kind for kind, column in _KINDS.items() if self._holds(name, column)]
+        for value in values:
+            if held and not _comparable(value) & set(held):
+                kinds = " or ".join(held)
+                raise InvalidFilter(
+                    f"the field {name!r} holds {kinds}; compare it with that, not with {_shown(value)}",
+                    field=name,
+                    holds=held,
+                )
+
+    def _holds(self, name: str, column: Any) -> bool:
+        held = sa.select(sa.literal(1)).where(
+            FieldRow.collection_id == self._collection_id, FieldRow.name == name, column.is_not(None)
+        )
+        return self._connection.execute(held.limit(1)).first() is not None
+
+
+_KINDS: Mapping[str, Any] = {
+    "text": FieldRow.text_prefix,
+    "numbers": FieldRow.number_value,
+    "booleans": FieldRow.boolean_value,
+    "times": FieldRow.time_value,
+}
+
+
+def _comparable(value: Value) -> set[str]:
+    if isinstance(value, bool):
+        return {"booleans"}
+    if isinstance(value, int | float):
+        return {"numbers"}
+    return {"text", "times"} if _moment(value) else {"text"}
+
+
+def _equal(value: Value) -> Condition:
+    if isinstance(value, bool):
+        return FieldRow.boolean_value.is_(value)
+    if isinstance(value, int | float):
+        return FieldRow.number_value == float(value)
+    same = FieldRow.text_prefix == value[:INDEXED_CHARACTERS]
+    if len(value) >= INDEXED_CHARACTERS:
+        same = sa.and_(same, FieldRow.text_value == value)
+    moment = _moment(value)
+    return sa.or_(same, FieldRow.time_value == moment) if moment else same
+
+
+def _document_column(name: str) -> Any:
+    if not name.startswith("document."):
+        return None
+    if name not in DOCUMENT_COLUMNS:
+        raise InvalidFilter(f"a document has no {name!r}; it has {', '.join(DOCUMENT_COLUMNS)}", field=name)
+    return DOCUMENT_COLUMNS[name]
+
+
+def _for_column(name: str, column: Any, value: Value) -> str | datetime:
+    if not isinstance(value, str):
+        raise InvalidFilter(f"{name!r} is compared with text, not with {_shown(value)}", field=name)
+    if column.type.python_type is not datetime:
+        return value
+    moment = _moment(value)
+    if moment is None:
+        raise InvalidFilter(
+            f"{name!r} is a time; compare it with one such as 2024-05-01T12:00:00Z", field=name
+        )
+    return moment
+
+
+def _values(name: str, operator: str, operand: Any) -> list[Any]:
+    if not isinstance(operand, list) or not 1 <= len(operand) <= VALUES_MAX:
+        raise InvalidFilter(
+            f"{operator} on {name!r} takes a list of 1 to {VALUES_MAX} values, not {_shown(operand)}",
+            field=name,
+        )
+    return operand
+
+
+def _check_scalar(name: str, value: Any) -> None:
+    if not isinstance(value, str | int | float | bool):
+        raise InvalidFilter(
+            f"the field {name!r} is compared with text, a number or a boolean, not with {_shown(value)}",
+            field=name,
+        )
+
+
+def _moment(text: str) -> datetime | None:
+    """Return the UTC time that an ISO 8601 text names; a time without a zone is UTC."""
+    if len(text) < len("2024-05-01"):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

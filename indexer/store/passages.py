@@ -1,0 +1,160 @@
+"""Passages and their vectors as searches and caches read them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from indexer.store.documents import in_slices
+from indexer.store.fields import metadata_of
+from indexer.store.tables import DocumentRow, EmbeddingRow, PassageRow
+from search.arrays import Ids, Matrix
+from search.model import FoundPassage, PassageText
+
+_BLOCK_ROWS = 4096
+"""Rows read at a time where a whole collection goes by: 6 MB of vectors."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedText:
+    """What the lexical index reads of a passage."""
+
+    id: int
+    title: str
+    heading: str
+    text: str
+
+
+def count(connection: Connection, collection_id: int) -> int:
+    """Return how many passages a collection holds."""
+    query = sa.select(sa.func.count()).where(PassageRow.collection_id == collection_id)
+    return connection.execute(query).scalar_one()
+
+
+def vector_blocks(
+    connection: Connection, collection_id: int, encoder_id: int, dimension: int
+) -> Iterator[tuple[Ids, Matrix]]:
+    """Yield all ids and raw vectors of a collection, by ascending id, a block at a time."""
+    last = 0
+    while True:
+        rows = connection.execute(
+            sa.select(PassageRow.id, EmbeddingRow.vector)
+            .join(EmbeddingRow, EmbeddingRow.passage_id == PassageRow.id)
+            .where(
+                PassageRow.collection_id == collection_id,
+                EmbeddingRow.encoder_id == encoder_id,
+                PassageRow.id > last,
+            )
+            .order_by(PassageRow.id)
+            .limit(_BLOCK_ROWS)
+        ).all()
+        if not rows:
+            return
+        yield _matrix(rows, dimension)
+        last = rows[-1].id
+
+
+def vectors_of(
+    connection: Connection, encoder_id: int, dimension: int, ids: Sequence[int]
+) -> tuple[Ids, Matrix]:
+    """Return the raw vectors of the passages among ``ids`` that exist, by ascending id."""
+    rows: list[Any] = []
+    for part in in_slices(sorted(ids)):
+        query = sa.select(EmbeddingRow.passage_id, EmbeddingRow.vector).where(
+            EmbeddingRow.passage_id.in_(part), EmbeddingRow.encoder_id == encoder_id
+        )
+        rows += connection.execute(query.order_by(EmbeddingRow.passage_id)).all()
+    return _matrix(rows, dimension)
+
+
+def _matrix(rows: Sequence[Any], dimension: int) -> tuple[Ids, Matrix]:
+    ids = np.array([row[0] for row in rows], dtype=np.int64)
+    stacked = np.frombuffer(b"".join(row[1] for row in rows), dtype="<f4")
+    return ids, stacked.reshape(len(rows), dimension).astype(np.float32)
+
+
+_INDEXED = (PassageRow.id, PassageRow.title, PassageRow.heading, PassageRow.text)
+
+
+def indexed_texts(connection: Connection, ids: Sequence[int]) -> list[IndexedText]:
+    """Return the texts of the passages among ``ids`` that exist, by ascending id."""
+    found: list[IndexedText] = []
+    for part in in_slices(sorted(ids)):
+        query = sa.select(*_INDEXED).where(PassageRow.id.in_(part)).order_by(PassageRow.id)
+        found += [IndexedText(*row) for row in connection.execute(query)]
+    return found
+
+
+def all_indexed_texts(connection: Connection, collection_id: int) -> Iterator[IndexedText]:
+    """Yield the texts of all passages of a collection, by ascending id."""
+    last = 0
+    while True:
+        rows = connection.execute(
+            sa.select(*_INDEXED)
+            .where(PassageRow.collection_id == collection_id, PassageRow.id > last)
+            .order_by(PassageRow.id)
+            .limit(_BLOCK_ROWS)
+        ).all()
+        if not rows:
+            return
+        yield from (IndexedText(*row) for row in rows)
+        last = rows[-1].id
+
+
+def under(connection: Connection, collection_id: int, keys: Sequence[str]) -> dict[str, list[int]]:
+    """Return document key -> the ids of its passages, for the documents that exist."""
+    found: dict[str, list[int]] = {}
+    for part in in_slices(keys):
+        query = (
+            sa.select(DocumentRow.key, PassageRow.id)
+            .join(PassageRow, PassageRow.document_id == DocumentRow.id)
+            .where(DocumentRow.collection_id == collection_id, DocumentRow.key.in_(part))
+        )
+        for row in connection.execute(query):
+            found.setdefault(row.key, []).append(row.id)
+    return found
+
+
+class StoredPassages:
+    """The ``PassageSource`` of one search: reads within one transaction, so all it tells is of one state."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def documents_of(self, passage_ids: Sequence[int]) -> Mapping[int, int]:
+        """Return passage id -> document id for the passages that exist."""
+        found: dict[int, int] = {}
+        for part in in_slices(passage_ids):
+            query = sa.select(PassageRow.id, PassageRow.document_id).where(PassageRow.id.in_(part))
+            found |= {row.id: row.document_id for row in self._connection.execute(query)}
+        return found
+
+    def passages(self, passage_ids: Sequence[int]) -> Mapping[int, FoundPassage]:
+        """Return passage id -> the passage with its document's facts, for the passages that exist."""
+        rows: list[Any] = []
+        for part in in_slices(passage_ids):
+            query = (
+                sa.select(
+                    *(getattr(PassageRow, name) for name in PassageText.__dataclass_fields__),
+                    PassageRow.document_id,
+                    DocumentRow.key,
+                    DocumentRow.title.label("document_title"),
+                )
+                .join(DocumentRow, DocumentRow.id == PassageRow.document_id)
+                .where(PassageRow.id.in_(part))
+            )
+            rows += self._connection.execute(query).all()
+        metadata = metadata_of(self._connection, {row.document_id for row in rows})
+        return {
+            row.id: FoundPassage(
+                passage=PassageText(*row[: len(PassageText.__dataclass_fields__)]),
+                document_id=row.document_id,
+                key=row.key,
+                title=row.document_title,
+                metadata=metadata[row.document_id],
+            )
+            for row in rows
+        }

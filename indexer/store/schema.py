@@ -1,0 +1,76 @@
+"""Bring a database to the schema this program speaks, and refuse one from a newer program.
+
+Every process calls ``open_database`` first.  Alembic is imported only when there is something to do:
+a serving process that finds its schema current never pays for it.
+"""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from indexer.settings import Settings
+from indexer.store.sessions import Database
+from search.errors import HomeTooNew
+
+HEAD = "0001"
+"""The newest migration; a test compares it with the scripts."""
+
+_KNOWN = {"0001"}
+_LOCK_NAME = "schema.lock"
+
+
+def open_database(settings: Settings) -> Database:
+    """Return the database of an installation, its schema current; make the home folder if needed.
+
+    Raises:
+        HomeTooNew: the data was written by a newer version of the program.
+    """
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    database = Database(settings.database_url)
+    if _revision(database) != HEAD:
+        with _alone(settings.home):
+            _upgrade(database)
+    return database
+
+
+def _upgrade(database: Database) -> None:
+    revision = _revision(database)
+    if revision is not None and revision not in _KNOWN:
+        raise HomeTooNew(
+            f"this data was written by a newer version of xunyi (its schema is {revision}, "
+            f"this program knows up to {HEAD}); install that version or choose another --home",
+            found=revision,
+            known=HEAD,
+        )
+    if revision != HEAD:
+        with database.write() as connection:
+            run_migrations(connection)
+
+
+def run_migrations(connection: Connection, revision: str = "head") -> None:
+    """Upgrade to ``revision`` inside the transaction of ``connection``."""
+    command, config = import_module("alembic.command"), import_module("alembic.config").Config()
+    config.set_main_option("script_location", str(Path(import_module("migrations").__file__ or "").parent))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+def _revision(database: Database) -> str | None:
+    with database.read() as connection:
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return None
+        found: str | None = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+        return found
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Two processes that open a new home at once must not both make its tables."""
+    with (home / _LOCK_NAME).open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

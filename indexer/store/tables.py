@@ -1,0 +1,300 @@
+"""Every table of the store, as SQLAlchemy mappings; Alembic in ``migrations/`` makes them real.
+
+The same mappings serve SQLite and PostgreSQL.  Ids are never reused (AUTOINCREMENT on SQLite):
+a cache that still knows a deleted passage's id must never meet another passage under it.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    DateTime,
+    Dialect,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+KEY_CHARACTERS_MAX = 512
+INDEXED_CHARACTERS = 128
+"""Leading characters of a text field that its index holds; PostgreSQL's B-tree refuses long rows."""
+
+Id = BigInteger().with_variant(Integer, "sqlite")
+Prose = Text().with_variant(Text(collation="C"), "postgresql")
+"""Text that is compared by code point on both databases."""
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware UTC time; SQLite, which knows no zones, keeps it naive."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Store in UTC."""
+        if value is None:
+            return None
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Read back as aware UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Names every constraint, so that migrations can speak of them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: UtcTime,
+        dict[str, Any]: JSON,
+        list[dict[str, Any]]: JSON,
+        bytes: LargeBinary,
+    }
+
+
+AUTOINCREMENT = {"sqlite_autoincrement": True}
+
+
+class EncoderRow(Base):
+    """A prepared encoder: equal fingerprints give equal vectors."""
+
+    __tablename__ = "encoders"
+    __table_args__ = (UniqueConstraint("name", "fingerprint"), AUTOINCREMENT)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    kind: Mapped[str] = mapped_column(String(50))
+    options: Mapped[dict[str, Any]]
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    dimension: Mapped[int]
+    created_at: Mapped[datetime]
+
+
+class CollectionRow(Base):
+    """A collection; ``change_number`` is the counter that orders its changes."""
+
+    __tablename__ = "collections"
+    __table_args__ = (AUTOINCREMENT,)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), unique=True)
+    encoder_id: Mapped[int] = mapped_column(ForeignKey("encoders.id"))
+    passage_tokens: Mapped[int]
+    overlap_tokens: Mapped[int]
+    change_number: Mapped[int] = mapped_column(BigInteger, default=0)
+    active_generation_id: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[datetime]
+
+
+class DocumentRow(Base):
+    """A document with the extracted text that all offsets point into."""
+
+    __tablename__ = "documents"
+    __table_args__ = (
+        UniqueConstraint("collection_id", "key"),
+        AUTOINCREMENT,
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"))
+    key: Mapped[str] = mapped_column(Prose)
+    title: Mapped[str] = mapped_column(Prose)
+    source: Mapped[str] = mapped_column(Prose)
+    origin: Mapped[str | None] = mapped_column(Prose)
+    """Real path of the file it was read from; a sync deletes by it.  None for what came over the wire."""
+    media_type: Mapped[str] = mapped_column(String(200))
+    language: Mapped[str] = mapped_column(String(10))
+    text: Mapped[str] = mapped_column(Text)
+    content_hash: Mapped[str] = mapped_column(String(64))
+    authored_at: Mapped[datetime | None]
+    """When the document says it was made."""
+    modified_at: Mapped[datetime | None]
+    """When the document says it was last changed."""
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class FieldRow(Base):
+    """One scalar of a document's metadata, typed; a list takes one row an element."""
+
+    __tablename__ = "document_fields"
+    __table_args__ = (
+        Index(None, "document_id"),
+        Index(None, "collection_id", "name", "text_prefix"),
+        Index(None, "collection_id", "name", "number_value"),
+        Index(None, "collection_id", "name", "boolean_value"),
+        Index(None, "collection_id", "name", "time_value"),
+        AUTOINCREMENT,
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"))
+    document_id: Mapped[int] = mapped_column(ForeignKey("documents.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(Prose)
+    ordinal: Mapped[int]
+    """Place in its list; -1 for a field that is no list."""
+    kind: Mapped[str] = mapped_column(String(10))
+    """text, integer, number, boolean or time, which says what column counts; empty for an empty list."""
+    text_value: Mapped[str | None] = mapped_column(Prose)
+    text_prefix: Mapped[str | None] = mapped_column(Prose)
+    number_value: Mapped[float | None] = mapped_column(Double)
+    boolean_value: Mapped[bool | None]
+    time_value: Mapped[datetime | None]
+
+
+class PassageRow(Base):
+    """A passage, immutable: the only thing a search result is made of."""
+
+    __tablename__ = "passages"
+    __table_args__ = (
+        Index(None, "collection_id", "id"),
+        Index(None, "document_id", "ordinal"),
+        Index(None, "input_hash"),
+        AUTOINCREMENT,
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"))
+    document_id: Mapped[int] = mapped_column(ForeignKey("documents.id", ondelete="CASCADE"))
+    ordinal: Mapped[int]
+    start: Mapped[int]
+    end: Mapped[int]
+    text: Mapped[str] = mapped_column(Text)
+    title: Mapped[str] = mapped_column(Text)
+    heading: Mapped[str] = mapped_column(Text)
+    page: Mapped[int | None]
+    language: Mapped[str] = mapped_column(String(10))
+    input_hash: Mapped[str] = mapped_column(String(32))
+    """Digest of what the encoder read, so that an equal passage need not be encoded again."""
+
+
+class EmbeddingRow(Base):
+    """The raw vector of a passage by one encoder: float32, little-endian."""
+
+    __tablename__ = "embeddings"
+
+    passage_id: Mapped[int] = mapped_column(ForeignKey("passages.id", ondelete="CASCADE"), primary_key=True)
+    encoder_id: Mapped[int] = mapped_column(ForeignKey("encoders.id"), primary_key=True)
+    vector: Mapped[bytes]
+
+
+class ChangeRow(Base):
+    """The log every cache follows: a passage came or went.
+
+    ``number`` is taken from the collection's counter row, which stays locked until the
+    transaction commits, so numbers become visible in order.  A sequence would not do: it
+    commits out of order, and a cache that covers N would miss a late N - 1 for ever.
+    """
+
+    __tablename__ = "passage_changes"
+
+    collection_id: Mapped[int] = mapped_column(
+        ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True
+    )
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    passage_id: Mapped[int] = mapped_column(BigInteger)
+    added: Mapped[bool] = mapped_column(Boolean)
+
+
+class GenerationRow(Base):
+    """The manifest of one folder of immutable vector files, built from rows up to ``covers``."""
+
+    __tablename__ = "generations"
+    __table_args__ = (Index(None, "collection_id"), AUTOINCREMENT)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"))
+    encoder_id: Mapped[int] = mapped_column(ForeignKey("encoders.id"))
+    folder: Mapped[str] = mapped_column(String(200))
+    covers: Mapped[int] = mapped_column(BigInteger)
+    kind: Mapped[str] = mapped_column(String(20))
+    metric: Mapped[str] = mapped_column(String(20))
+    count: Mapped[int]
+    dimension: Mapped[int]
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    """Of the encoder, its query means included."""
+    passage_mean: Mapped[bytes]
+    """What was subtracted from every row, float32; kept here, so that a scan of the rows answers alike."""
+    files: Mapped[dict[str, Any]]
+    damaged: Mapped[bool] = mapped_column(Boolean, default=False)
+    created_at: Mapped[datetime]
+
+
+class LexicalCacheRow(Base):
+    """Which folder holds a collection's tantivy index; its own marker says how far it covers."""
+
+    __tablename__ = "lexical_caches"
+
+    collection_id: Mapped[int] = mapped_column(
+        ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True
+    )
+    folder: Mapped[str] = mapped_column(String(200))
+    analyzer: Mapped[str] = mapped_column(String(100))
+    covers: Mapped[int] = mapped_column(BigInteger)
+    damaged: Mapped[bool] = mapped_column(Boolean, default=False)
+
+
+class TaskRow(Base):
+    """Work that goes on after its request was answered."""
+
+    __tablename__ = "tasks"
+    __table_args__ = (Index(None, "state", "id"), AUTOINCREMENT)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(50))
+    collection: Mapped[str] = mapped_column(String(100))
+    state: Mapped[str] = mapped_column(String(20))
+    attempts: Mapped[int] = mapped_column(default=0)
+    done: Mapped[int] = mapped_column(BigInteger, default=0)
+    total: Mapped[int] = mapped_column(BigInteger, default=0)
+    stored: Mapped[int] = mapped_column(default=0)
+    unchanged: Mapped[int] = mapped_column(default=0)
+    problems: Mapped[list[dict[str, Any]]]
+    error: Mapped[dict[str, Any] | None]
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class UploadRow(Base):
+    """A file that came over the wire, kept until its task has ended."""
+
+    __tablename__ = "uploads"
+    __table_args__ = (Index(None, "task_id"), AUTOINCREMENT)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(Text)
+    bytes: Mapped[int] = mapped_column(BigInteger)
+
+
+class UploadChunkRow(Base):
+    """A mebibyte of an upload, so that no process needs to hold a whole file."""
+
+    __tablename__ = "upload_chunks"
+
+    upload_id: Mapped[int] = mapped_column(ForeignKey("uploads.id", ondelete="CASCADE"), primary_key=True)
+    ordinal: Mapped[int] = mapped_column(primary_key=True)
+    data: Mapped[bytes]

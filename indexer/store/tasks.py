@@ -1,0 +1,168 @@
+"""Tasks and the uploads they work on.
+
+An upload is acknowledged when its bytes are committed here, so a task survives whatever happens to the
+process that took it or works on it.  Only the holder of the cache lock works on tasks; a task that is
+found half done when the lock changes hands is simply begun again.
+"""
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, BinaryIO
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from indexer.records import Problem, TaskInfo, TaskState, UploadedFile
+from indexer.store.tables import TaskRow, UploadChunkRow, UploadRow
+from search.errors import TooLarge, UnknownTask
+
+INGEST = "ingest"
+CHUNK_BYTES = 1024 * 1024
+ATTEMPTS_MAX = 3
+"""A task whose worker died this often is what kills it, and is given up."""
+
+_SPOOLED_BYTES = 4 * CHUNK_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A stored file of a task."""
+
+    id: int
+    name: str
+    bytes: int
+
+
+def enqueue_uploads(
+    connection: Connection, collection: str, files: Iterable[UploadedFile], bytes_max: int, now: datetime
+) -> int:
+    """Store files and a task to ingest them; return the task's number.
+
+    Raises:
+        TooLarge: a file is larger than ``bytes_max``; nothing is stored.
+    """
+    task_id: int = connection.execute(
+        sa.insert(TaskRow)
+        .values(kind=INGEST, collection=collection, state="enqueued", problems=[], created_at=now)
+        .returning(TaskRow.id)
+    ).scalar_one()
+    total = sum(_store_upload(connection, task_id, file, bytes_max) for file in files)
+    connection.execute(sa.update(TaskRow).where(TaskRow.id == task_id).values(total=total))
+    return task_id
+
+
+def _store_upload(connection: Connection, task_id: int, file: UploadedFile, bytes_max: int) -> int:
+    upload_id: int = connection.execute(
+        sa.insert(UploadRow).values(task_id=task_id, name=file.name, bytes=0).returning(UploadRow.id)
+    ).scalar_one()
+    size = 0
+    for ordinal, data in enumerate(iter(lambda: file.stream.read(CHUNK_BYTES), b"")):
+        size += len(data)
+        if size > bytes_max:
+            raise TooLarge(
+                f"{file.name!r} is larger than {bytes_max} bytes; split it, or ingest it with the shell",
+                name=file.name,
+                bytes_max=bytes_max,
+            )
+        chunk = {"upload_id": upload_id, "ordinal": ordinal, "data": data}
+        connection.execute(sa.insert(UploadChunkRow).values(**chunk))
+    connection.execute(sa.update(UploadRow).where(UploadRow.id == upload_id).values(bytes=size))
+    return size
+
+
+def get(connection: Connection, task_id: int) -> TaskInfo:
+    """Return a task; raise ``UnknownTask`` when there is none of this number."""
+    row = connection.execute(sa.select(TaskRow.__table__).where(TaskRow.id == task_id)).one_or_none()
+    if row is None:
+        raise UnknownTask(f"there is no task {task_id}", task=task_id)
+    return _info(row)
+
+
+def newest(connection: Connection, collection: str | None, limit: int) -> list[TaskInfo]:
+    """Return the newest tasks first."""
+    query = sa.select(TaskRow.__table__).order_by(TaskRow.id.desc()).limit(limit)
+    if collection is not None:
+        query = query.where(TaskRow.collection == collection)
+    return [_info(row) for row in connection.execute(query)]
+
+
+def begin_again(connection: Connection, now: datetime) -> None:
+    """Enqueue tasks that were left half done, and give up those that were left so too often."""
+    left = TaskRow.state == "processing"
+    told = {"code": "worker_died", "detail": f"the worker died {ATTEMPTS_MAX} times while doing this task"}
+    given_up = sa.update(TaskRow).where(left, TaskRow.attempts >= ATTEMPTS_MAX)
+    connection.execute(given_up.values(state="failed", error=told, finished_at=now))
+    connection.execute(sa.update(TaskRow).where(left).values(state="enqueued"))
+
+
+def take(connection: Connection, now: datetime) -> TaskInfo | None:
+    """Take the oldest enqueued task, if there is one."""
+    oldest = sa.select(TaskRow.id).where(TaskRow.state == "enqueued").order_by(TaskRow.id).limit(1)
+    task_id = connection.execute(oldest.with_for_update(skip_locked=True)).scalar()
+    if task_id is None:
+        return None
+    taken = {"state": "processing", "attempts": TaskRow.attempts + 1, "started_at": now}
+    fresh = {"done": 0, "problems": []}
+    connection.execute(sa.update(TaskRow).where(TaskRow.id == task_id).values(**taken, **fresh))
+    return get(connection, task_id)
+
+
+def uploads(connection: Connection, task_id: int) -> list[Upload]:
+    """Return the files of a task."""
+    query = sa.select(UploadRow.id, UploadRow.name, UploadRow.bytes).where(UploadRow.task_id == task_id)
+    return [Upload(*row) for row in connection.execute(query.order_by(UploadRow.id))]
+
+
+def opened(connection: Connection, upload: Upload) -> BinaryIO:
+    """Return the bytes of an upload as a stream, on disk when they are many."""
+    spool = tempfile.SpooledTemporaryFile(max_size=_SPOOLED_BYTES)
+    for ordinal in range(-(-upload.bytes // CHUNK_BYTES)):
+        query = sa.select(UploadChunkRow.data).where(
+            UploadChunkRow.upload_id == upload.id, UploadChunkRow.ordinal == ordinal
+        )
+        spool.write(connection.execute(query).scalar_one())
+    spool.seek(0)
+    return spool  # type: ignore[return-value]  # a SpooledTemporaryFile is a BinaryIO in all but name
+
+
+def note_progress(
+    connection: Connection,
+    task_id: int,
+    *,
+    done: int,
+    stored: int,
+    unchanged: int,
+    problems: Sequence[Problem],
+) -> bool:
+    """Write down how far a task has come; return False when it was canceled."""
+    row = sa.update(TaskRow).where(TaskRow.id == task_id, TaskRow.state == "processing")
+    values = {"done": done, "stored": stored, "unchanged": unchanged}
+    told = [asdict(problem) for problem in problems]
+    return connection.execute(row.values(problems=told, **values)).rowcount == 1
+
+
+def finish(
+    connection: Connection, task_id: int, state: TaskState, error: dict[str, Any] | None, now: datetime
+) -> None:
+    """End a task and let its uploads go."""
+    row = sa.update(TaskRow).where(TaskRow.id == task_id, TaskRow.state == "processing")
+    connection.execute(row.values(state=state, error=error, finished_at=now))
+    connection.execute(sa.delete(UploadRow).where(UploadRow.task_id == task_id))
+
+
+def cancel(connection: Connection, task_id: int, now: datetime) -> TaskInfo:
+    """Cancel a task that has not ended; what it has stored stays stored."""
+    open_states = TaskRow.state.in_(["enqueued", "processing"])
+    row = sa.update(TaskRow).where(TaskRow.id == task_id, open_states)
+    if connection.execute(row.values(state="canceled", finished_at=now)).rowcount:
+        connection.execute(sa.delete(UploadRow).where(UploadRow.task_id == task_id))
+    return get(connection, task_id)
+
+
+def _info(row: Any) -> TaskInfo:
+    columns = dict(row._mapping)
+    problems = [Problem(**problem) for problem in columns.pop("problems")]
+    del columns["attempts"]
+    return TaskInfo(problems=problems, **columns)

@@ -1,0 +1,37 @@
+"""The plain, obvious index: every row is compared.  The judge of all others.
+
+It serves what no generation covers yet, and everything while a generation is damaged.
+"""
+
+import numpy as np
+
+from search.arrays import Ids, Matrix, Vector
+from search.vectors.base import Mask
+from search.vectors.scoring import SPARE, best_first, exact_scores, positions
+
+
+class ExactIndex:
+    """Rows in memory ``(n, d)`` under ascending ids ``(n,)``."""
+
+    def __init__(self, ids: Ids, rows: Matrix) -> None:
+        self._ids = ids
+        self._rows = rows
+
+    @property
+    def ids(self) -> Ids:
+        """Passage ids, ascending."""
+        return self._ids
+
+    def search(self, query: Vector, k: int, mask: Mask | None = None) -> tuple[Ids, Vector, bool]:
+        """Compare every allowed row; always exact."""
+        rows = np.arange(self._ids.size) if mask is None else np.flatnonzero(mask)
+        if rows.size > k + SPARE:
+            rough = (self._rows if mask is None else self._rows[rows]) @ query
+            worst = np.partition(rough, -(k + SPARE))[-(k + SPARE)]
+            rows = rows[rough >= worst]  # all that tie with the last one come along
+        found, scores = best_first(self._ids[rows], exact_scores(query, self._rows[rows]), k)
+        return found, scores, True
+
+    def vectors(self, ids: Ids) -> Matrix:
+        """Return the rows of ``ids``."""
+        return self._rows[positions(self._ids, ids)]

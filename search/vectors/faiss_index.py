@@ -1,0 +1,174 @@
+"""FAISS behind the ``VectorIndex`` seam: a flat file that is scanned, or an HNSW graph.
+
+Both are files written once and then mapped: ``IO_FLAG_MMAP_IFC`` keeps a flat index out of a process's
+own memory, where ``IO_FLAG_MMAP`` would copy it.  Nothing is ever deleted from them; what may not be
+returned is masked inside the search, so a page is never short.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import faiss
+import numpy as np
+
+from search.arrays import Ids, Matrix, Vector
+from search.artifacts import DamagedArtifact
+from search.vectors.base import Mask
+from search.vectors.scoring import SPARE, best_first, exact_scores, positions
+
+HNSW_NEIGHBOURS = 32
+HNSW_BUILD_EFFORT = 120
+HNSW_SEARCH_EFFORT = 160
+SCAN_BELOW_SHARE = 0.1
+"""Below this share of allowed rows a graph is left aside and the allowed rows are compared one by one."""
+
+_FLAT_PREFIX = b"IxFI"
+
+
+class FlatFile:
+    """An exact index in a mapped FAISS file."""
+
+    def __init__(self, path: Path, ids: Ids) -> None:
+        self._index = open_mapped(path, ids)
+        self._ids = ids
+        self._rows = _stored_rows(self._index)
+
+    @property
+    def ids(self) -> Ids:
+        """Passage ids, ascending."""
+        return self._ids
+
+    def search(self, query: Vector, k: int, mask: Mask | None = None) -> tuple[Ids, Vector, bool]:
+        """Compare every allowed row; always exact."""
+        allowed = self._ids.size if mask is None else int(np.count_nonzero(mask))
+        wanted = k + SPARE
+        while True:
+            rough, rows = _ask(self._index, query, min(wanted, allowed), mask, None)
+            if rows.size >= allowed or rough[-1] < rough[min(k, rows.size) - 1]:
+                break
+            wanted *= 4  # a tie reaches over the edge of the page: all of it must be seen
+        found, scores = best_first(self._ids[rows], exact_scores(query, self._rows[rows]), k)
+        return found, scores, True
+
+    def vectors(self, ids: Ids) -> Matrix:
+        """Return the rows of ``ids``."""
+        return np.array(self._rows[positions(self._ids, ids)])
+
+
+class GraphFile:
+    """An approximate HNSW index in a mapped FAISS file, exact where few rows are allowed.
+
+    Source: Malkov and Yashunin, Efficient and robust approximate nearest neighbor search using
+    Hierarchical Navigable Small World graphs, arXiv:1603.09320.
+    """
+
+    def __init__(self, path: Path, ids: Ids) -> None:
+        self._index = open_mapped(path, ids)
+        self._ids = ids
+        self._rows = _stored_rows(faiss.downcast_index(self._index.storage))
+
+    @property
+    def ids(self) -> Ids:
+        """Passage ids, ascending."""
+        return self._ids
+
+    def search(self, query: Vector, k: int, mask: Mask | None = None) -> tuple[Ids, Vector, bool]:
+        """Walk the graph, or compare all allowed rows where they are few or the graph falls short."""
+        allowed = self._ids.size if mask is None else int(np.count_nonzero(mask))
+        wanted = min(k + SPARE, allowed)
+        if mask is not None and allowed < max(wanted, SCAN_BELOW_SHARE * self._ids.size):
+            return self._scan(query, k, mask)
+        effort = faiss.SearchParametersHNSW(efSearch=max(HNSW_SEARCH_EFFORT, 2 * wanted))
+        _, rows = _ask(self._index, query, wanted, mask, effort)
+        if rows.size < min(k, allowed):
+            return self._scan(query, k, mask)
+        found, scores = best_first(self._ids[rows], exact_scores(query, self._rows[rows]), k)
+        return found, scores, rows.size >= self._ids.size
+
+    def _scan(self, query: Vector, k: int, mask: Mask | None) -> tuple[Ids, Vector, bool]:
+        rows = np.arange(self._ids.size) if mask is None else np.flatnonzero(mask)
+        found, scores = best_first(self._ids[rows], exact_scores(query, self._rows[rows]), k)
+        return found, scores, True
+
+    def vectors(self, ids: Ids) -> Matrix:
+        """Return the rows of ``ids``."""
+        return np.array(self._rows[positions(self._ids, ids)])
+
+
+def _ask(index: Any, query: Vector, k: int, mask: Mask | None, parameters: Any) -> tuple[Vector, Ids]:
+    """Return FAISS's scores and row numbers, best first, without its -1 fillers."""
+    if k < 1:
+        return np.empty(0, np.float32), np.empty(0, np.int64)
+    if mask is not None:
+        selector = faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))
+        parameters = parameters or faiss.SearchParameters()
+        parameters.sel = selector
+    scores, rows = index.search(query[None, :], k, params=parameters)
+    real = rows[0] >= 0
+    return scores[0][real], rows[0][real]
+
+
+def _stored_rows(flat: Any) -> Matrix:
+    """Return the rows of a flat index ``(n, d)`` as a view of its (mapped) memory, not a copy."""
+    if flat.ntotal == 0:
+        return np.empty((0, flat.d), np.float32)
+    view: Matrix = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d).reshape(flat.ntotal, flat.d)
+    return view
+
+
+def open_mapped(path: Path, ids: Ids) -> Any:
+    """Map the FAISS file at ``path``.
+
+    Raises:
+        DamagedArtifact: FAISS cannot read it, or it does not hold one inner-product row for each id.
+    """
+    try:
+        index = faiss.downcast_index(faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC))
+    except RuntimeError as error:
+        raise DamagedArtifact(f"{path.name} is no readable FAISS file") from error
+    if index.ntotal != ids.size or index.metric_type != faiss.METRIC_INNER_PRODUCT:
+        raise DamagedArtifact(f"{path.name} does not hold {ids.size} inner-product rows")
+    return index
+
+
+def write_flat(path: Path, dimension: int, count: int, blocks: Iterable[Matrix]) -> None:
+    """Write ``count`` rows as a FAISS flat index without ever holding them all.
+
+    FAISS itself writes only what is whole in memory.  The header is FAISS's own, taken from an empty
+    index and given the count; a test holds the file byte for byte against ``faiss.write_index``.
+    """
+    written = 0
+    with path.open("wb") as stream:
+        stream.write(_flat_header(dimension, count))
+        for block in blocks:
+            written += _write_block(stream, block)
+    if written != count:
+        raise ValueError(f"{written} rows were given where {count} were announced")
+
+
+def _flat_header(dimension: int, count: int) -> bytes:
+    empty = faiss.serialize_index(faiss.IndexFlatIP(dimension)).tobytes()
+    if not empty.startswith(_FLAT_PREFIX):
+        raise ValueError("this FAISS writes flat indexes in a way that is not known here")
+    rows_at = len(_FLAT_PREFIX) + 4  # after the name comes the dimension, int32
+    return (
+        empty[:rows_at]
+        + count.to_bytes(8, "little")
+        + empty[rows_at + 8 : -8]
+        + (count * dimension).to_bytes(8, "little")  # length of the float vector that follows
+    )
+
+
+def _write_block(stream: BinaryIO, block: Matrix) -> int:
+    stream.write(np.ascontiguousarray(block, dtype="<f4").tobytes())
+    return len(block)
+
+
+def write_graph(path: Path, dimension: int, blocks: Iterable[Matrix]) -> None:
+    """Build an HNSW graph over the rows and write it; holds rows and graph in memory (1.8 KB a row)."""
+    index = faiss.IndexHNSWFlat(dimension, HNSW_NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
+    index.hnsw.efConstruction = HNSW_BUILD_EFFORT
+    for block in blocks:
+        index.add(block)
+    faiss.write_index(index, str(path))

@@ -1,0 +1,135 @@
+"""A collection's vectors and words as one search sees them: a cache, what came after it, what went.
+
+A cache (vector generation, lexical index) covers the collection up to some change.  Passages that came
+later are compared one by one, passages that went are masked inside the search, and so an answer is
+always that of the rows as they are now, and never short.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from search.arrays import Ids, Matrix, Vector
+from search.lexical.base import LexicalIndex
+from search.lexical.bm25 import Statistics, score_passages, statistics_of, upper_bound
+from search.vectors.base import Mask, VectorIndex
+from search.vectors.exact_index import ExactIndex
+from search.vectors.scoring import best_first, exact_scores, mask_of
+
+NO_IDS: Ids = np.empty(0, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The passages a filter lets through, ascending; remembers its masks, since filters are asked again."""
+
+    ids: Ids
+    _masks: dict[int, tuple[Ids, Mask]] = field(default_factory=dict)
+
+    def mask(self, index_ids: Ids) -> Mask:
+        """Return the mask of this selection over the rows of an index."""
+        known = self._masks.get(id(index_ids))
+        if known is None or known[0] is not index_ids:
+            known = self._masks[id(index_ids)] = (index_ids, mask_of(index_ids, self.ids))
+        return known[1]
+
+
+@dataclass(frozen=True, slots=True)
+class VectorView:
+    """Centred vectors: those of a generation (or of a scan of the database) and those that came later."""
+
+    base: VectorIndex
+    tail: ExactIndex
+    live: Mask | None
+    """Rows of ``base`` whose passages are still there; None when all are."""
+    passage_mean: Vector
+    generation: int | None
+
+    def all_ids(self) -> Ids:
+        """Return the ids of all passages that can be found, ascending."""
+        base = self.base.ids if self.live is None else self.base.ids[self.live]
+        return np.concatenate([base, self.tail.ids])
+
+    def search(self, query: Vector, k: int, selection: Selection | None) -> tuple[Ids, Vector, bool]:
+        """Return ids and scores of the ``k`` best passages, and whether none can have been missed."""
+        masks: tuple[Mask | None, Mask | None] = (self.live, None)
+        if selection is not None:
+            inside = selection.mask(self.base.ids)
+            masks = (inside if self.live is None else inside & self.live, selection.mask(self.tail.ids))
+        ids, scores, exact = self.base.search(query, k, masks[0])
+        late_ids, late_scores, _ = self.tail.search(query, k, masks[1])
+        best = best_first(np.concatenate([ids, late_ids]), np.concatenate([scores, late_scores]), k)
+        return *best, exact
+
+    def scores(self, query: Vector, ids: Ids) -> Vector:
+        """Return the scores ``(len(ids),)`` of passages that are in this view."""
+        return exact_scores(query, self.vectors(ids))
+
+    def vectors(self, ids: Ids) -> Matrix:
+        """Return the centred rows ``(len(ids), d)`` of passages that are in this view, in that order."""
+        late = np.isin(ids, self.tail.ids)
+        rows = np.empty((ids.size, self.passage_mean.size), dtype=np.float32)
+        rows[late] = self.tail.vectors(ids[late])
+        rows[~late] = self.base.vectors(ids[~late])
+        return rows
+
+
+@dataclass(frozen=True, slots=True)
+class LexicalView:
+    """Words: those of the lexical index and those of passages that came after its marker."""
+
+    base: LexicalIndex
+    tail_ids: Ids
+    """Ascending."""
+    tail_terms: Sequence[Sequence[str]]
+    removed: Ids
+    """Passages that the index still holds and the database does not, ascending."""
+
+    def statistics(self, terms: Sequence[str]) -> Statistics:
+        """Return what BM25 needs to know; from the passages themselves while the index is empty."""
+        if self.base.count:
+            return self.base.statistics(terms)
+        return statistics_of(terms, self.tail_terms)
+
+    def search(self, terms: Sequence[str], k: int, selection: Selection | None) -> tuple[Ids, Vector]:
+        """Return ids and BM25 scores of the ``k`` best passages that hold one of ``terms``."""
+        if not terms:
+            return NO_IDS, np.empty(0, dtype=np.float32)
+        ids, scores = self._search_base(terms, k, selection)
+        late = self._late_scores(terms)
+        hit = late > 0
+        if selection is not None:
+            hit &= selection.mask(self.tail_ids)
+        return best_first(np.concatenate([ids, self.tail_ids[hit]]), np.concatenate([scores, late[hit]]), k)
+
+    def _search_base(self, terms: Sequence[str], k: int, selection: Selection | None) -> tuple[Ids, Vector]:
+        if not self.base.count:
+            return NO_IDS, np.empty(0, dtype=np.float32)
+        if selection is not None:
+            allowed = np.setdiff1d(selection.ids, self.removed, assume_unique=True)
+            return self.base.search(terms, k, allowed)
+        ids, scores = self.base.search(terms, k + self.removed.size, None)
+        there = ~np.isin(ids, self.removed)
+        return ids[there][:k], scores[there][:k]
+
+    def scores(self, terms: Sequence[str], ids: Ids) -> Vector:
+        """Return the BM25 scores of given passages ``(len(ids),)``; 0 where no term occurs."""
+        scores = np.zeros(ids.size, dtype=np.float32)
+        if not terms:
+            return scores
+        late = np.isin(ids, self.tail_ids)
+        if late.any():
+            scores[late] = self._late_scores(terms)[np.searchsorted(self.tail_ids, ids[late])]
+        if not late.all() and self.base.count:
+            scores[~late] = self.base.scores(terms, ids[~late])
+        return scores
+
+    def upper_bound(self, terms: Sequence[str]) -> float:
+        """Return the score that no passage can reach for ``terms``; 0 for no terms."""
+        return upper_bound(terms, self.statistics(terms)) if terms else 0.0
+
+    def _late_scores(self, terms: Sequence[str]) -> Vector:
+        if not self.tail_ids.size:
+            return np.empty(0, dtype=np.float32)
+        return score_passages(terms, self.tail_terms, self.statistics(terms))
