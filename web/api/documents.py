@@ -1,0 +1,64 @@
+"""Documents: store one, list, look at, delete.  ``web/api/ingest.py`` stores many."""
+
+from flask import Response
+
+from indexer.records import Deleted, DocumentDetail, DocumentPage, NewDocument, Stored
+from search.errors import UnknownDocument
+from web.api.blueprint import api_part
+from web.api.replies import reply, reply_nothing
+from web.api.schemas import (
+    CollectionPath,
+    DeleteBody,
+    DocumentBody,
+    DocumentListParameters,
+    DocumentPath,
+    answer_of,
+)
+from web.service import service
+from web.strict_json import json_object
+
+part = api_part("documents", "Texts with a key, which is unique in its collection and may hold slashes.")
+DOCUMENTS = "/collections/<collection>/documents"
+DOCUMENT = f"{DOCUMENTS}/<key:key>"
+
+
+@part.get(DOCUMENTS, responses={200: answer_of(DocumentPage, "A page of documents by ascending key")})
+def list_documents(path: CollectionPath, query: DocumentListParameters) -> Response:
+    """List documents, page by page."""
+    wanted = None if query.filter is None else json_object(query.filter, "filter")
+    page = service().documents(path.collection, limit=query.limit, cursor=query.cursor, filter=wanted)
+    return reply(page)
+
+
+@part.put(
+    DOCUMENT,
+    responses={
+        200: answer_of(Stored, "It was there and is updated or unchanged"),
+        201: answer_of(Stored, "It is new"),
+    },
+)
+def put_document(path: DocumentPath, body: DocumentBody) -> Response:
+    """Store a document; it can be searched when the answer arrives."""
+    stored = service().put_document(path.collection, NewDocument(key=path.key, **dict(body)))
+    return reply(stored, 201 if stored.outcome == "created" else 200)
+
+
+@part.get(DOCUMENT, responses={200: answer_of(DocumentDetail, "The document, its text and its passages")})
+def get_document(path: DocumentPath) -> Response:
+    """Return a document."""
+    return reply(service().document(path.collection, path.key))
+
+
+@part.delete(DOCUMENT, responses={204: {"description": "It is gone and will never be found again"}})
+def delete_document(path: DocumentPath) -> Response:
+    """Delete a document."""
+    if service().delete_documents(path.collection, [path.key]).unknown:
+        message = f"the collection {path.collection!r} has no document {path.key!r}"
+        raise UnknownDocument(message, collection=path.collection, key=path.key)
+    return reply_nothing()
+
+
+@part.post(f"{DOCUMENTS}/delete", responses={200: answer_of(Deleted, "Which were deleted and which unknown")})
+def delete_documents(path: CollectionPath, body: DeleteBody) -> Response:
+    """Delete several documents at once."""
+    return reply(service().delete_documents(path.collection, body.keys))

@@ -1,0 +1,227 @@
+"""What the API takes and gives, as models and as JSON schemas.
+
+Answers are the records of ``search/model.py`` and ``indexer/records.py`` themselves: their schemas
+are derived from those very classes, so the OpenAPI document cannot drift from what is sent.
+Requests are strict models: a field nobody knows is an error that names it, and ``"10"`` is no number.
+Ranges (``limit``, length of a query) are stated here and enforced by the Service, which the shell
+uses too, so both edges refuse with one sentence.
+"""
+
+from typing import Annotated, Any
+
+from flask_openapi3.models.file import FileStorage
+from flask_openapi3.types import ResponseDict
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic.json_schema import JsonSchemaMode
+
+from indexer.records import (
+    CollectionInfo,
+    Deleted,
+    DocumentDetail,
+    DocumentPage,
+    Health,
+    LineStatus,
+    Stored,
+    TaskInfo,
+)
+from search.model import (
+    DEFAULT_MODE,
+    LIMIT_MAX,
+    QUERY_CHARACTERS_MAX,
+    GroupBy,
+    MetadataValue,
+    Mode,
+    SearchRequest,
+    SearchResult,
+    SimilarRequest,
+)
+
+REFERENCE = "#/components/schemas/{model}"
+
+Limit = Annotated[int, Field(json_schema_extra={"minimum": 1, "maximum": LIMIT_MAX})]
+Query = Annotated[str, Field(json_schema_extra={"maxLength": QUERY_CHARACTERS_MAX})]
+FilterText = Annotated[str, Field(description='A filter as JSON text, such as {"year": {"$gte": 2020}}')]
+
+
+class Body(BaseModel):
+    """A JSON body: exactly these fields, of exactly these types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Parameters(BaseModel):
+    """Parameters of an address, which are text, read as the types of these fields."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class CollectionPath(Parameters):
+    """A collection by name."""
+
+    collection: str
+
+
+class DocumentPath(CollectionPath):
+    """A document by key; slashes are part of the key."""
+
+    key: str
+
+
+class TaskPath(Parameters):
+    """A task by number."""
+
+    task_id: int
+
+
+class NewCollection(Body):
+    """A collection to be made."""
+
+    name: str
+    encoder: str | None = None
+
+
+class DocumentBody(Body):
+    """A document to be stored under the key of the address."""
+
+    text: str
+    title: str = ""
+    metadata: dict[str, Any] = Field(
+        default_factory=dict,
+        json_schema_extra={"additionalProperties": TypeAdapter(MetadataValue).json_schema()},
+    )
+    media_type: str = "text/plain"
+
+
+class DeleteBody(Body):
+    """Documents to be deleted."""
+
+    keys: list[str]
+
+
+class SearchBody(Body):
+    """What to search for: exactly one of ``query`` and ``vector``."""
+
+    query: Query | None = None
+    vector: list[float] | None = None
+    limit: Limit = 10
+    mode: Mode = DEFAULT_MODE
+    filter: dict[str, Any] | None = None
+    group_by: GroupBy = "document"
+    explain: bool = False
+
+    def request(self) -> SearchRequest:
+        """Return the body as the Service takes it."""
+        return SearchRequest(**dict(self))
+
+
+class SearchParameters(Parameters):
+    """A search as one can type it into an address line."""
+
+    q: Query
+    limit: Limit = 10
+    mode: Mode = DEFAULT_MODE
+    filter: FilterText | None = None
+    group_by: GroupBy = "document"
+    explain: bool = False
+
+
+class SimilarBody(Body):
+    """Keys of documents to be near to, and to be far from."""
+
+    like: list[str]
+    unlike: list[str] = Field(default_factory=list)
+    limit: Limit = 10
+    filter: dict[str, Any] | None = None
+
+    def request(self) -> SimilarRequest:
+        """Return the body as the Service takes it."""
+        return SimilarRequest(**dict(self))
+
+
+class DocumentListParameters(Parameters):
+    """A page of a document list."""
+
+    limit: Limit = 50
+    cursor: str | None = None
+    filter: FilterText | None = None
+
+
+class TaskListParameters(Parameters):
+    """The newest tasks, of one collection or of all."""
+
+    collection: str | None = None
+    limit: Limit = 50
+
+
+class UploadForm(BaseModel):
+    """Files to be stored; only documents the multipart body, which the view reads by itself."""
+
+    file: list[FileStorage]
+
+
+class Finding(BaseModel):
+    """One thing that is wrong with a request, and a JSON pointer to it."""
+
+    pointer: str
+    detail: str
+
+
+class ProblemDetails(BaseModel):
+    """A failure (RFC 9457), with a stable ``code`` and the facts of the case as further members."""
+
+    model_config = ConfigDict(extra="allow")
+
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: list[Finding] | None = None
+
+
+class CollectionList(BaseModel):
+    """All collections."""
+
+    collections: list[CollectionInfo]
+
+
+class TaskList(BaseModel):
+    """Tasks, newest first."""
+
+    tasks: list[TaskInfo]
+
+
+ANSWERS: tuple[type, ...] = (
+    CollectionInfo,
+    CollectionList,
+    Deleted,
+    DocumentDetail,
+    DocumentPage,
+    Health,
+    LineStatus,
+    ProblemDetails,
+    SearchResult,
+    Stored,
+    TaskInfo,
+    TaskList,
+)
+REQUESTS: tuple[type, ...] = (UploadForm,)
+
+
+def components() -> dict[str, Any]:
+    """Return the JSON schemas of all answers by name."""
+    serialized: JsonSchemaMode = "serialization"
+    validated: JsonSchemaMode = "validation"
+    inputs = [(record, serialized, TypeAdapter[Any](record)) for record in ANSWERS]
+    inputs += [(record, validated, TypeAdapter[Any](record)) for record in REQUESTS]
+    _, schemas = TypeAdapter.json_schemas(inputs, ref_template=REFERENCE)
+    definitions: dict[str, Any] = schemas["$defs"]
+    return definitions
+
+
+def answer_of(record: type, description: str, media_type: str = "application/json") -> dict[str, Any]:
+    """Return the OpenAPI response for an answer that is one ``record``."""
+    schema = {"$ref": REFERENCE.format(model=record.__name__)}
+    return {"description": description, "content": {media_type: {"schema": schema}}}
+
+
+FAILURES: ResponseDict = {"default": answer_of(ProblemDetails, "A failure", "application/problem+json")}

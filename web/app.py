@@ -1,0 +1,39 @@
+"""The app factory: every part of the HTTP edge, put together once.
+
+gunicorn runs ``web.app:create_app()``; tests give settings of their own.
+"""
+
+from flask import Flask
+from werkzeug.routing import BaseConverter
+
+from indexer.settings import Settings
+from web import access, errors, headers, limits, service
+from web.api import openapi
+from web.api.bodies import ApiRequest
+from web.pages import site
+from web.strict_json import StrictJSONProvider
+
+
+class KeyConverter(BaseConverter):
+    """A document key at the end of an address: anything, slashes at any place included."""
+
+    regex = ".+"
+    part_isolating = False
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Return the app; without ``settings`` those of the environment.  Opens no database and no model."""
+    settings = settings or Settings.from_environment()
+    app = openapi.new_app()
+    app.request_class = ApiRequest
+    app.json = StrictJSONProvider(app)
+    app.url_map.merge_slashes = False  # 'a//b' and 'a/b' are two keys
+    app.url_map.converters["key"] = KeyConverter
+    service.register(app, settings)
+    errors.register(app)
+    access.register(app, settings.api_key)
+    limits.register(app)
+    headers.register(app)
+    openapi.register(app)
+    site.register(app)
+    return app

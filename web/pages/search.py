@@ -1,0 +1,75 @@
+"""The page people come for: a question, and the passages that answer it."""
+
+from typing import cast, get_args
+
+from flask import Blueprint, render_template, request
+from flask.typing import ResponseReturnValue
+
+from indexer.records import DEFAULT_COLLECTION, CollectionInfo
+from search.errors import InvalidInput
+from search.model import DEFAULT_MODE, Mode, SearchRequest, SearchResult
+from web.pages.highlights import excerpt
+from web.pages.reading import page_of
+from web.pages.scores import best_score, segments
+from web.service import service
+
+pages = Blueprint("search_page", __name__)
+HITS = (10, 30, 100)
+"""How many hits a page may show; the link under the hits leads from one to the next."""
+QUERY_CHARACTERS = 700
+"""What fits into an address line of 8,190 bytes at nine bytes a character; longer ones go through the API."""
+
+
+@pages.get("/")
+def search() -> ResponseReturnValue:
+    """Show the question, and what answers it once there is one."""
+    collections = service().collections()
+    query, mode, limit = request.args.get("q", "").strip(), _mode(), _limit()
+    chosen = _chosen(collections)
+    result = None
+    if query and collections:
+        result = service().search(chosen, SearchRequest(query=query, mode=mode, limit=limit))
+    return render_template(
+        "search.html",
+        collections=collections,
+        chosen=chosen,
+        query=query,
+        query_characters=QUERY_CHARACTERS,
+        mode=mode,
+        modes=get_args(Mode),
+        result=result,
+        more=_more(result, limit),
+        best=best_score(result.hits) if result else 0.0,
+        excerpt=excerpt,
+        segments=segments,
+        page_of=page_of,
+    )
+
+
+def _chosen(collections: list[CollectionInfo]) -> str:
+    """Return the collection asked for, else the default one, else the first there is."""
+    names = [collection.name for collection in collections]
+    asked = request.args.get("collection")
+    return asked or (names[0] if names and DEFAULT_COLLECTION not in names else DEFAULT_COLLECTION)
+
+
+def _mode() -> Mode:
+    mode = request.args.get("mode", DEFAULT_MODE)
+    if mode not in get_args(Mode):
+        known = get_args(Mode)
+        raise InvalidInput(f"there is no mode {mode[:100]!r}; choose one of: {', '.join(known)}", known=known)
+    return cast(Mode, mode)
+
+
+def _limit() -> int:
+    limit = request.args.get("limit", str(HITS[0]))
+    if limit not in map(str, HITS):
+        raise InvalidInput(f"a page shows {', '.join(map(str, HITS))} hits, not {limit[:100]!r}")
+    return int(limit)
+
+
+def _more(result: SearchResult | None, limit: int) -> int | None:
+    """Return the next larger number of hits, where there may be more than are shown."""
+    if result is None or len(result.hits) < limit:
+        return None
+    return next((larger for larger in HITS if larger > limit), None)
