@@ -224,4 +224,8 @@ def answer_of(record: type, description: str, media_type: str = "application/jso
     return {"description": description, "content": {media_type: {"schema": schema}}}
 
 
-FAILURES: ResponseDict = {"default": answer_of(ProblemDetails, "A failure", "application/problem+json")}
+PROBLEM = "application/problem+json"
+FAILURES: ResponseDict = {
+    422: answer_of(ProblemDetails, "The request is wrong; sending it again unchanged cannot help", PROBLEM),
+    "default": answer_of(ProblemDetails, "Another failure", PROBLEM),
+}

@@ -39,9 +39,8 @@ def register(app: Flask) -> None:
 def language() -> str:
     """Return the language of the current request."""
     if "language" not in g:
-        asked = (request.args.get("lang"), request.cookies.get(COOKIE))
-        known = [name for name in asked if name in LANGUAGES]
-        g.language = known[0] if known else request.accept_languages.best_match(LANGUAGES, "en")
+        asked = (request.args.get("lang"), request.cookies.get(COOKIE), *_accepted(), "en")
+        g.language = next(name for name in asked if name in LANGUAGES)
     chosen: str = g.language
     return chosen
 
@@ -67,6 +66,11 @@ def remember(response: Response) -> Response:
     if request.args.get("lang") in LANGUAGES:
         response.set_cookie(COOKIE, language(), max_age=YEAR_SECONDS, httponly=True, samesite="Lax")
     return response
+
+
+def _accepted() -> list[str]:
+    """Return the browser's languages, best first, without their countries: zh-TW reads zh before en."""
+    return [tag.replace("_", "-").partition("-")[0].lower() for tag in request.accept_languages.values()]
 
 
 def _for_templates() -> dict[str, object]:

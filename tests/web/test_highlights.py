@@ -1,0 +1,67 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from search.model import PassageText, Span
+from web.pages.highlights import EXCERPT_CHARACTERS, Piece, excerpt, pieces
+
+
+def passage(text, start=0):
+    return PassageText(id=1, ordinal=0, start=start, end=start + len(text), text=text, heading="", page=None)
+
+
+def test_the_text_is_cut_at_its_spans():
+    found = pieces("pandas eat bamboo", [Span(11, 17), Span(0, 6)])
+    assert found == [Piece("pandas", True), Piece(" eat ", False), Piece("bamboo", True)]
+
+
+def test_overlapping_spans_mark_each_character_once():
+    assert pieces("abcdef", [Span(1, 4), Span(2, 3), Span(3, 5)]) == [
+        Piece("a", False),
+        Piece("bcd", True),
+        Piece("e", True),
+        Piece("f", False),
+    ]
+
+
+def test_spans_count_from_the_start_of_the_document():
+    shown = excerpt(passage("大熊猫吃竹子", start=100), [Span(104, 106), Span(90, 101), Span(50, 60)])
+    assert shown.pieces == [Piece("大", True), Piece("熊猫吃", False), Piece("竹子", True)]
+    assert not shown.cut_before and not shown.cut_after
+
+
+def test_an_excerpt_shows_where_most_is_marked_and_cuts_between_words():
+    text = "alpha " + "word " * 300 + "panda bamboo panda " + "word " * 300
+    at = text.index("panda")
+    shown = excerpt(passage(text), [Span(0, 5), Span(at, at + 5), Span(at + 6, at + 12)])
+    words = "".join(piece.text for piece in shown.pieces)
+    assert [piece.text for piece in shown.pieces if piece.marked] == ["panda", "bamboo"]
+    assert set(words.split()) == {"word", "panda", "bamboo"}
+    assert shown.cut_before and shown.cut_after
+
+
+def test_without_marks_an_excerpt_is_the_beginning():
+    shown = excerpt(passage("word " * 300), [])
+    assert "".join(piece.text for piece in shown.pieces) == ("word " * 84).rstrip()
+    assert not shown.cut_before and shown.cut_after
+
+
+def test_a_chinese_excerpt_has_half_the_characters():
+    shown = excerpt(passage("竹林" * 500), [])
+    assert sum(len(piece.text) for piece in shown.pieces) == EXCERPT_CHARACTERS // 2
+
+
+@given(st.text(min_size=1), st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40))))
+def test_no_character_is_lost_and_exactly_the_spans_are_marked(text, pairs):
+    spans = [Span(min(a, b), min(max(a, b), len(text))) for a, b in pairs]
+    found = pieces(text, spans)
+    assert "".join(piece.text for piece in found) == text
+    marked = [piece.marked for piece in found for _ in piece.text]
+    expected = [any(span.start <= i < span.end for span in spans) for i in range(len(text))]
+    assert marked == expected
+
+
+@pytest.mark.parametrize("text", ["x" * 2000, "字" * 2000, "ab " * 700])
+def test_an_excerpt_is_never_longer_than_its_length(text):
+    shown = excerpt(passage(text), [Span(1990, 1995)])
+    assert sum(len(piece.text) for piece in shown.pieces) <= EXCERPT_CHARACTERS
