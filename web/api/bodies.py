@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import cast
 
 from flask import Request, current_app, request
-from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
 from search.errors import InvalidInput
 
@@ -31,14 +31,24 @@ def read_object() -> None:
 
     Raises:
         BadRequest: the body is no JSON.
+        RequestEntityTooLarge: it is over its limit.
         UnsupportedMediaType: the body is not said to be JSON.
         InvalidInput: the body is JSON but no object, or a parameter is given that the view ignores.
     """
     wanted = current_app.view_functions[request.endpoint or ""].__annotations__
-    if "body" in wanted and not isinstance(request.get_json(), dict):
-        raise InvalidInput("the body should be a JSON object")
+    if "body" in wanted:
+        _refuse_cut_body()
+        if not isinstance(request.get_json(), dict):
+            raise InvalidInput("the body should be a JSON object")
     if "query" not in wanted and request.args:
         raise InvalidInput(f"{next(iter(request.args))!r} is not a parameter of this address")
+
+
+def _refuse_cut_body() -> None:
+    """Refuse what the framework would read in part: it stops a body of undeclared length at the limit."""
+    limit = request.max_content_length
+    if request.content_length is None and limit is not None and len(request.get_data()) >= limit:
+        raise RequestEntityTooLarge()
 
 
 def body_lines(longest: int) -> Iterator[bytes]:
