@@ -1,0 +1,248 @@
+"""The lexical index on tantivy: an immutable picture that is searched, and the one writer that makes them.
+
+A picture is opened from a checked snapshot or built in memory.  tantivy finds the best passages fast and breaks ties by the order of its files, which merges change; here
+ties go by ascending id, and so the same passages give the same page however the index came to be.  A
+filter of few ids goes into the query as a set of terms; one of many is cheaper to apply to a longer list
+of hits, which grows until the page is full or the hits are at an end.
+
+``indexer`` writes, opens and builds these; ``search/views.py`` asks them.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import tantivy
+
+from search.arrays import Ids, Vector
+from search.artifacts import DamagedArtifact, Description, verify_sealed
+from search.lexical import tantivy_snapshots as snapshots
+from search.lexical.bm25 import Statistics, distinct
+from search.lexical.tantivy_format import (
+    COVERS,
+    ID,
+    MARKER_TERM,
+    TERMS,
+    commit,
+    new_index,
+    opened_index,
+    tantivy_reads,
+    term_query,
+)
+
+TERM_SET_MAX = 1_000
+"""Filters of up to this many ids go into the query."""
+
+_SPARE = 32
+"""Hits fetched beyond ``k``, so that a tie at the edge of the page is mostly seen at once."""
+_GROWTH = 4
+
+Identity = tuple[tuple[int, int, int], ...]
+"""Inode, size and modification time of each file of a snapshot."""
+
+
+class TantivyIndex:
+    """A ``LexicalIndex``."""
+
+    def __init__(self, index: tantivy.Index, files: Sequence[Path] = (), identity: Identity = ()) -> None:
+        """Take an index that holds one commit; ``files`` are what it is made of, none in memory."""
+        self._index = index
+        self._files = files
+        self._identity = identity
+        with tantivy_reads():
+            self._searcher = index.searcher()
+            hits = self._searcher.search(term_query(index, MARKER_TERM), 1).hits
+        if not hits:
+            raise DamagedArtifact("the lexical index has no marker")
+        self._marker: int = self._searcher.fast_field_values(COVERS, [hits[0][1]])[0]
+        self._documents, self._average_length = self._totals(hits[0][1])
+
+    @classmethod
+    def open(cls, folder: Path) -> "TantivyIndex":
+        """Open the newest snapshot in ``folder`` after comparing its files with their checksums.
+
+        Raises:
+            DamagedArtifact: there is none, its files are not what was written, or tantivy refuses it.
+        """
+        while True:
+            snapshot = snapshots.newest(folder)
+            try:
+                return cls._opened(snapshot)
+            except DamagedArtifact:
+                if snapshots.newest(folder) == snapshot:
+                    raise
+                # A writer has put a newer one in its place meanwhile.
+
+    @classmethod
+    def _opened(cls, snapshot: Path) -> "TantivyIndex":
+        described = verify_sealed(snapshot)
+        files = [snapshot / name for name in described]
+        return cls(opened_index(snapshot), files, _identity(files))
+
+    @classmethod
+    def in_memory(cls, passages: Iterable[tuple[int, Sequence[str]]], covers: int) -> "TantivyIndex":
+        """Build an index of ids and their terms that answers like one on disk and leaves no trace."""
+        index = new_index(None)
+        commit(index, passages, (), covers)
+        index.reload()
+        return cls(index)
+
+    @property
+    def marker(self) -> int:
+        """Number of the last change that is in the index."""
+        return self._marker
+
+    @property
+    def count(self) -> int:
+        """How many passages it holds."""
+        living: int = self._searcher.num_docs
+        return living - 1
+
+    def intact(self) -> bool:
+        """Return whether the files it was opened from are still there, untouched; cheap."""
+        return _identity(self._files) == self._identity
+
+    def search(self, terms: Sequence[str], k: int, allowed: Ids | None = None) -> tuple[Ids, Vector]:
+        """Return ids and BM25 scores of the ``k`` best matches, best first, ties by ascending id."""
+        if k < 1:
+            raise ValueError(f"k is {k}; it must be at least 1")
+        terms = self._known(terms)
+        if not terms or (allowed is not None and not allowed.size):
+            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
+        if allowed is not None and allowed.size <= TERM_SET_MAX:
+            return self._best(self._restricted(terms, allowed), k, None)
+        return self._best(self._any_of(terms), k, allowed)
+
+    def scores(self, terms: Sequence[str], ids: Ids) -> Vector:
+        """Return the BM25 scores ``(len(ids),)`` of distinct ``ids``; 0 where no term occurs."""
+        scores = np.zeros(ids.size, dtype=np.float32)
+        terms = self._known(terms)
+        if not terms or not ids.size:
+            return scores
+        found, values = self._fetched(self._restricted(terms, ids), ids.size)
+        order = np.argsort(ids)
+        scores[order[np.searchsorted(ids[order], found)]] = values
+        return scores
+
+    def statistics(self, terms: Sequence[str]) -> Statistics:
+        """Return what tantivy scores with: deleted passages weigh until a merge, and so does the marker."""
+        frequencies = {term: self._searcher.doc_freq(TERMS, term) for term in distinct(terms)}
+        return Statistics(self._documents, self._average_length, frequencies)
+
+    def _known(self, terms: Sequence[str]) -> list[str]:
+        """Return the distinct terms that some passage holds; the marker's is of no passage."""
+        return [
+            term for term in distinct(terms) if term != MARKER_TERM and self._searcher.doc_freq(TERMS, term)
+        ]
+
+    def _any_of(self, terms: Sequence[str]) -> tantivy.Query:
+        clauses = [(tantivy.Occur.Should, term_query(self._index, term)) for term in terms]
+        return tantivy.Query.boolean_query(clauses)
+
+    def _restricted(self, terms: Sequence[str], ids: Ids) -> tantivy.Query:
+        among = tantivy.Query.term_set_query(self._index.schema, ID, ids.tolist())
+        silent = tantivy.Query.const_score_query(among, 0.0)
+        return tantivy.Query.boolean_query(
+            [(tantivy.Occur.Must, self._any_of(terms)), (tantivy.Occur.Must, silent)]
+        )
+
+    def _best(self, query: tantivy.Query, k: int, allowed: Ids | None) -> tuple[Ids, Vector]:
+        """Fetch hits until the ``k`` best allowed ones are among them together with all that tie."""
+        wanted = k + _SPARE
+        if allowed is not None:
+            wanted = min(self.count, wanted * self.count // allowed.size)
+        while True:
+            ids, scores = self._fetched(query, wanted)
+            last = scores[-1] if ids.size == wanted else np.float32(-np.inf)
+            if allowed is not None:
+                inside = np.isin(ids, allowed)
+                ids, scores = ids[inside], scores[inside]
+            if last == -np.inf or (ids.size >= k and last < scores[k - 1]):
+                order = np.lexsort((ids, -scores))[:k]
+                return ids[order], scores[order]
+            wanted *= _GROWTH
+
+    def _fetched(self, query: tantivy.Query, limit: int) -> tuple[Ids, Vector]:
+        """Return ids and scores of tantivy's first ``limit`` hits."""
+        with tantivy_reads():
+            hits = self._searcher.search(query, limit, count=False).hits
+            ids = self._searcher.fast_field_values(ID, [address for _, address in hits])
+        scores = np.fromiter((score for score, _ in hits), dtype=np.float32, count=len(hits))
+        return np.array(ids, dtype=np.int64), scores
+
+    def _totals(self, marker: tantivy.DocAddress) -> tuple[int, float]:
+        """Return N and the average length as tantivy has them; only its explanations tell."""
+        explanation = term_query(self._index, MARKER_TERM).explain(self._searcher, marker)
+        told: dict[str, float] = {}
+        open_nodes = [json.loads(explanation.to_json())]
+        while open_nodes:
+            node = open_nodes.pop()
+            told[node["description"].partition(",")[0]] = node["value"]
+            open_nodes += node.get("details", [])
+        return int(told["N"]), told["avgdl"]
+
+
+class TantivyWriter:
+    """Writes snapshots into a folder; for whoever holds the cache lock.  A context manager.
+
+    Each ``apply`` is one commit and one snapshot: it is there as a whole or not at all.
+    """
+
+    def __init__(self, folder: Path, index: tantivy.Index, known: Description, marker: int) -> None:
+        """Take an index that lies in the writing folder of ``folder``; ``create`` and ``open`` make one."""
+        self._folder = folder
+        self._index = index
+        self._known = known
+        self._marker = marker
+
+    @classmethod
+    def create(cls, folder: Path) -> "TantivyWriter":
+        """Begin an index in the existing ``folder``; readers see nothing of it before the first ``apply``."""
+        return cls(folder, new_index(snapshots.writing_folder(folder)), {}, 0)
+
+    @classmethod
+    def open(cls, folder: Path) -> "TantivyWriter":
+        """Go on from the newest snapshot.
+
+        Raises:
+            DamagedArtifact: it is missing or damaged; the index must be created anew.
+        """
+        writing, described = snapshots.checked_out(folder)
+        index = opened_index(writing)
+        return cls(folder, index, described, TantivyIndex(index).marker)
+
+    @property
+    def marker(self) -> int:
+        """Number of the last change that is in the newest snapshot; 0 before there is one."""
+        return self._marker
+
+    def apply(self, added: Iterable[tuple[int, Sequence[str]]], removed: Iterable[int], covers: int) -> None:
+        """Add passages (id and terms), remove ids, and note that changes up to ``covers`` are in.
+
+        Ids that are added must not be in the index; ids to be removed need not.  Memory stays bounded
+        however many there are.
+        """
+        commit(self._index, added, removed, covers)
+        self._known = snapshots.publish_snapshot(self._folder, self._known)
+        self._marker = covers
+
+    def __enter__(self) -> "TantivyWriter":
+        """Return the writer itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Remove the writing folder; what was applied is published."""
+        snapshots.close(self._folder)
+
+
+def _identity(files: Sequence[Path]) -> Identity:
+    """Return what tells files from others of the same names; nothing where one is missing."""
+    try:
+        facts = [path.stat() for path in files]
+    except OSError:
+        return ()
+    return tuple((fact.st_ino, fact.st_size, fact.st_mtime_ns) for fact in facts)
