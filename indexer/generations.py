@@ -5,6 +5,7 @@ inserts its manifest and moves the collection's pointer.  Whoever opens it check
 manifest first.  A crash anywhere leaves at worst a folder that no manifest names, which is swept away.
 """
 
+import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,16 +18,18 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from indexer.store import changes, passages
+from indexer.store import changes, collections, passages
 from indexer.store.collections import Collection, lock
 from indexer.store.sessions import Database
 from indexer.store.tables import CollectionRow, GenerationRow
 from search.arrays import Ids, Matrix, Vector
 from search.artifacts import DamagedArtifact, describe, publish, verify
-from search.centring import centred, passage_mean
+from search.centring import centred
 from search.encoders.base import Encoder
 from search.vectors.base import VectorIndex
 from search.vectors.faiss_index import FlatFile, GraphFile, write_flat, write_graph
+
+log = logging.getLogger(__name__)
 
 VECTORS_FILE = "vectors.faiss"
 IDS_FILE = "ids.npy"
@@ -44,14 +47,9 @@ class Manifest:
     count: int
     dimension: int
     fingerprint: str
-    passage_mean: bytes
+    centring: str
     files: dict[str, dict[str, int | str]]
     damaged: bool
-
-    @property
-    def mean(self) -> Vector:
-        """The mean ``(d,)`` that its rows have lost."""
-        return np.frombuffer(self.passage_mean, dtype="<f4").astype(np.float32)
 
 
 def active(connection: Connection, collection: Collection) -> Manifest | None:
@@ -78,8 +76,8 @@ def open_generation(caches: Path, manifest: Manifest, encoder: Encoder) -> Vecto
     """
     if manifest.damaged:
         raise DamagedArtifact(f"generation {manifest.id} was found damaged before")
-    if (manifest.fingerprint, manifest.dimension) != (encoder.fingerprint, encoder.dimension):
-        raise DamagedArtifact(f"generation {manifest.id} was made by another encoder")
+    if (manifest.fingerprint, manifest.centring) != (encoder.fingerprint, encoder.centring):
+        raise DamagedArtifact(f"generation {manifest.id} was made by another encoder or with other means")
     folder = folder_of(caches, manifest)
     verify(folder, manifest.files)
     ids: Ids = np.load(folder / IDS_FILE, mmap_mode="r", allow_pickle=False)
@@ -89,13 +87,17 @@ def open_generation(caches: Path, manifest: Manifest, encoder: Encoder) -> Vecto
     return kind(folder / VECTORS_FILE, np.asarray(ids))
 
 
-def sizes_match(caches: Path, manifest: Manifest) -> bool:
-    """Return whether every file of a generation is there in its full size; cheap enough for each search."""
-    folder = folder_of(caches, manifest)
+def inspect(database: Database, caches: Path, collection: Collection, encoder: Encoder) -> None:
+    """Open the active generation once with all its checksums, and note it when it is damaged."""
+    with database.read() as connection:
+        manifest = active(connection, collection)
+    if manifest is None or manifest.damaged:
+        return
     try:
-        return all((folder / name).stat().st_size == facts["bytes"] for name, facts in manifest.files.items())
-    except OSError:
-        return False
+        open_generation(caches, manifest, encoder)
+    except DamagedArtifact as damage:
+        log.warning("generation %s of %s is made anew: %s", manifest.id, collection.name, damage)
+        mark_damaged(database, manifest.id)
 
 
 def mark_damaged(database: Database, generation_id: int) -> None:
@@ -115,17 +117,18 @@ def build(
 ) -> int:
     """Build a generation of all rows there are, make it the active one, and return its number.
 
-    The rows are read in one transaction, twice: once for their mean and once to be written centred, a
-    block at a time.  Only an HNSW graph needs them all in memory.
+    The rows are read in one transaction and written centred, a block at a time.  Only an HNSW graph needs
+    them all in memory.
     """
     folder = f"vectors-{collection.id}-{uuid4().hex[:12]}"
     aside = caches / f"{folder}.tmp"
     aside.mkdir(parents=True)
     try:
         with database.read() as connection:
-            covers, count, mean = _survey(connection, collection, encoder)
+            covers = collections.newest_change(connection, collection)
+            count = passages.count(connection, collection.id)
             kind = "hnsw" if count > hnsw_threshold else "flat"
-            _write(connection, collection, aside, kind, count, mean)
+            _write(connection, collection, aside, kind, count, encoder.passage_mean)
         files = describe(aside)
         publish(aside, caches / folder)
     except BaseException:
@@ -145,7 +148,7 @@ def build(
                 count=count,
                 dimension=collection.dimension,
                 fingerprint=encoder.fingerprint,
-                passage_mean=mean.astype("<f4").tobytes(),
+                centring=encoder.centring,
                 files=files,
                 damaged=False,
                 created_at=now,
@@ -158,25 +161,15 @@ def build(
     return made
 
 
-def _survey(connection: Connection, collection: Collection, encoder: Encoder) -> tuple[int, int, Vector]:
-    """Return the change number these rows stand at, how many they are, and their mean."""
-    covers = connection.execute(
-        sa.select(CollectionRow.change_number).where(CollectionRow.id == collection.id)
-    ).scalar_one()
-    count, total = 0, np.zeros(collection.dimension, dtype=np.float64)
-    for ids, rows in _blocks(connection, collection):
-        count += ids.size
-        total += rows.sum(axis=0, dtype=np.float64)
-    return covers, count, passage_mean(total, count, encoder.passage_mean)
-
-
 def _write(
     connection: Connection, collection: Collection, folder: Path, kind: str, count: int, mean: Vector
 ) -> None:
     kept: list[Ids] = []
 
     def rows() -> Iterator[Matrix]:
-        for ids, block in _blocks(connection, collection):
+        for ids, block in passages.vector_blocks(
+            connection, collection.id, collection.encoder_id, collection.dimension
+        ):
             kept.append(ids)
             yield centred(block, mean)
 
@@ -186,10 +179,6 @@ def _write(
         write_flat(folder / VECTORS_FILE, collection.dimension, count, rows())
     ids = np.concatenate(kept) if kept else np.empty(0, dtype=np.int64)
     np.save(folder / IDS_FILE, ids, allow_pickle=False)
-
-
-def _blocks(connection: Connection, collection: Collection) -> Iterator[tuple[Ids, Matrix]]:
-    return passages.vector_blocks(connection, collection.id, collection.encoder_id, collection.dimension)
 
 
 def sweep(database: Database, caches: Path, collection: Collection) -> None:

@@ -29,6 +29,11 @@ class Keeper:
     hnsw_threshold: int
     clock: Clock
 
+    def inspect(self, collection: Collection, encoder: Encoder) -> None:
+        """Read every cache file once against its checksum; what is damaged is due to be made anew."""
+        lexical_caches.inspect(self.database, self.caches, collection, self.analyzer)
+        generations.inspect(self.database, self.caches, collection, encoder)
+
     def follow(self, collection: Collection) -> bool:
         """Bring the lexical index up to date; return whether there was anything to do."""
         return lexical_caches.follow(self.database, self.caches, collection, self.analyzer)
@@ -40,7 +45,7 @@ class Keeper:
             count = passages.count(connection, collection.id)
         if manifest is None:
             return count > 0
-        if manifest.damaged or not self._whole(manifest):
+        if manifest.damaged:
             return True
         behind = collection.change_number - manifest.covers
         few = max(self.folding_threshold, FOLDED_SHARE * manifest.count)
@@ -62,6 +67,3 @@ class Keeper:
             for folder in self.caches.glob(f"{kind}-*-*"):
                 if folder.name.split("-")[1] not in living:
                     generations.remove_folder(folder)
-
-    def _whole(self, manifest: generations.Manifest) -> bool:
-        return generations.sizes_match(self.caches, manifest)

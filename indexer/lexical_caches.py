@@ -1,10 +1,11 @@
 """The lexical index of a collection on disk: which folder holds it, and how it follows the log.
 
-The folder belongs to tantivy, which writes immutable segment files and swaps one small file at each
-commit.  The same commit replaces a marker document that says up to which change the index goes.  Only
-the holder of the cache lock writes; readers compare the marker with SQL.
+Its writer publishes one checked snapshot after another; each holds a marker document that says up to which
+change it goes.  Only the holder of the cache lock writes.  The row in SQL names the folder, and the change
+it covers at least: a crash between the snapshot and the row leaves a newer snapshot, which is no harm.
 """
 
+import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -13,23 +14,21 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from indexer.generations import remove_folder
-from indexer.store import changes, passages
+from indexer.store import changes, collections, passages
 from indexer.store.collections import Collection
 from indexer.store.passages import IndexedText
 from indexer.store.sessions import Database
-from indexer.store.tables import CollectionRow, LexicalCacheRow
+from indexer.store.tables import LexicalCacheRow
 from search.artifacts import DamagedArtifact
 from search.lexical.tantivy_index import TantivyIndex, TantivyWriter
 from search.text.analyzer import Analyzer
 
+log = logging.getLogger(__name__)
+
 
 def terms_of(analyzer: Analyzer, passage: IndexedText) -> list[str]:
     """Return the analysed words of a passage: its title and headings count as its own."""
-    return [
-        token.term
-        for text in (passage.title, passage.heading, passage.text)
-        for token in analyzer.tokens(text)
-    ]
+    return [term for text in (passage.title, passage.heading, passage.text) for term in analyzer.terms(text)]
 
 
 def row_of(connection: Connection, collection_id: int) -> LexicalCacheRow | None:
@@ -71,6 +70,19 @@ def mark_damaged(database: Database, collection_id: int) -> None:
         connection.execute(row.values(damaged=True))
 
 
+def inspect(database: Database, caches: Path, collection: Collection, analyzer: Analyzer) -> None:
+    """Open the index once with all its checksums, and note it when it is damaged."""
+    with database.read() as connection:
+        row = row_of(connection, collection.id)
+    if row is None or row.damaged:
+        return
+    try:
+        open_index(caches, row, analyzer)
+    except DamagedArtifact as damage:
+        log.warning("the lexical index of %s is made anew: %s", collection.name, damage)
+        mark_damaged(database, collection.id)
+
+
 def follow(database: Database, caches: Path, collection: Collection, analyzer: Analyzer) -> bool:
     """Bring the index up to the collection's newest change; return whether there was anything to do.
 
@@ -81,47 +93,39 @@ def follow(database: Database, caches: Path, collection: Collection, analyzer: A
         row = row_of(connection, collection.id)
     if row is None or row.damaged or row.analyzer != analyzer.version:
         _rebuild(database, caches, collection, analyzer)
-        return True
-    try:
-        return _advance(database, caches, collection, analyzer, row)
-    except (DamagedArtifact, changes.LogPruned):
-        _rebuild(database, caches, collection, analyzer)
-        return True
+    elif row.covers == collection.change_number:
+        return False
+    else:
+        try:
+            _advance(database, caches, collection, analyzer, row)
+        except (DamagedArtifact, changes.LogPruned):
+            _rebuild(database, caches, collection, analyzer)
+    return True
 
 
 def _advance(
     database: Database, caches: Path, collection: Collection, analyzer: Analyzer, row: LexicalCacheRow
-) -> bool:
+) -> None:
     with TantivyWriter.open(caches / row.folder) as writer, database.read() as connection:
-        newest = _newest(connection, collection)
-        if writer.marker == newest:
-            moved = row.covers != newest
-        else:
+        newest = collections.newest_change(connection, collection)
+        if writer.marker != newest:
             change = changes.since(connection, collection.id, writer.marker, newest)
             added = _analysed(analyzer, _texts(connection, change.added.tolist()))
             writer.apply(added, change.removed.tolist(), covers=newest)
-            moved = True
-    if moved:
-        _note(database, collection, row.folder, analyzer, newest)
-    return moved
+    _note(database, collection, row.folder, analyzer, newest)
 
 
 def _rebuild(database: Database, caches: Path, collection: Collection, analyzer: Analyzer) -> None:
     folder = f"lexical-{collection.id}-{uuid4().hex[:12]}"
     (caches / folder).mkdir(parents=True)
     with TantivyWriter.create(caches / folder) as writer, database.read() as connection:
-        newest = _newest(connection, collection)
+        newest = collections.newest_change(connection, collection)
         texts = passages.all_indexed_texts(connection, collection.id)
         writer.apply(_analysed(analyzer, texts), [], covers=newest)
     _note(database, collection, folder, analyzer, newest)
     for old in caches.glob(f"lexical-{collection.id}-*"):
         if old.name != folder:
             remove_folder(old)
-
-
-def _newest(connection: Connection, collection: Collection) -> int:
-    query = sa.select(CollectionRow.change_number).where(CollectionRow.id == collection.id)
-    return connection.execute(query).scalar_one()
 
 
 def _texts(connection: Connection, ids: list[int]) -> Iterator[IndexedText]:

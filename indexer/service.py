@@ -21,6 +21,7 @@ from indexer.clock import Clock, utc_now
 from indexer.keeper import Keeper
 from indexer.pipeline import Incoming, Pipeline, checked
 from indexer.readers.base import Extracted
+from indexer.readers.records import metadata
 from indexer.records import (
     CollectionInfo,
     Deleted,
@@ -197,6 +198,8 @@ class Service:
     def put_document(self, collection: str, document: NewDocument) -> Stored:
         """Store one document; when this returns it is committed and searchable.
 
+        Its metadata is typed by the same rules as a record's.
+
         Raises:
             NoText, InvalidRecord: it cannot be stored as it is.
         """
@@ -207,7 +210,7 @@ class Service:
                     text=document.text,
                     title=document.title,
                     media_type=document.media_type,
-                    fields=document.metadata,
+                    fields=metadata({"metadata": document.metadata}),
                 ),
                 source="api",
             )

@@ -22,6 +22,8 @@ class Settings:
     home: Path
     database_url: str
     api_key: str | None = None
+    models: Path | None = None
+    """Where prepared encoders lie; in the home folder by default."""
     request_bytes_max: int = 16 * MEBIBYTE
     """Largest JSON body, and largest line of a bulk request."""
     upload_bytes_max: int = 128 * MEBIBYTE
@@ -34,7 +36,7 @@ class Settings:
     @property
     def models_folder(self) -> Path:
         """Prepared encoders, one folder each."""
-        return self.home / "models"
+        return self.models or self.home / "models"
 
     @property
     def caches_folder(self) -> Path:
@@ -42,13 +44,15 @@ class Settings:
         return self.home / "caches"
 
     @staticmethod
-    def from_environment(environ: Mapping[str, str] = os.environ, home: Path | None = None) -> "Settings":
+    def from_environment(
+        environ: Mapping[str, str] = os.environ, home: str | Path | None = None
+    ) -> "Settings":
         """Read the ``XUNYI_*`` variables; ``home`` overrides ``XUNYI_HOME`` (default ``~/.xunyi``).
 
         Raises:
             InvalidInput: a variable that should be a whole number above 0 is not.
         """
-        folder = (home or Path(environ.get("XUNYI_HOME") or Path.home() / ".xunyi")).expanduser().absolute()
+        folder = Path(home or environ.get("XUNYI_HOME") or "~/.xunyi").expanduser().absolute()
         settings = Settings(
             home=folder,
             database_url=environ.get("XUNYI_DATABASE_URL") or f"sqlite:///{folder / 'xunyi.db'}",

@@ -61,6 +61,7 @@ class _Words:
     """Words as of the change ``covers``."""
 
     view: LexicalView
+    index: TantivyIndex
     covers: int
     folder: str | None
     problem: str | None
@@ -141,7 +142,7 @@ class CollectionPicture:
         except DamagedArtifact as damage:
             return self._without_generation(connection, collection, manifest, str(damage))
         tail = ExactIndex(NO_IDS, np.empty((0, collection.dimension), dtype=np.float32))
-        view = VectorView(index, tail, None, manifest.mean, manifest.id)
+        view = VectorView(index, tail, None, manifest.id)
         return _Vectors(view, manifest.covers, folder, identity, manifest, None)
 
     def _without_generation(
@@ -160,8 +161,8 @@ class CollectionPicture:
         manifest: generations.Manifest | None,
         problem: str | None,
     ) -> _Vectors:
-        """Read all vectors into memory, centred as the generation has them, so that answers are alike."""
-        mean = manifest.mean if manifest else self._encoder.passage_mean
+        """Read all vectors into memory, centred as a generation has them, so that answers are alike."""
+        mean = self._encoder.passage_mean
         blocks = list(
             passages.vector_blocks(connection, collection.id, collection.encoder_id, collection.dimension)
         )
@@ -172,7 +173,7 @@ class CollectionPicture:
             rows[start : start + len(block)] = centred(block, mean)
             start += len(block)
         tail = ExactIndex(NO_IDS, np.empty((0, collection.dimension), dtype=np.float32))
-        view = VectorView(ExactIndex(ids, rows), tail, None, mean, None)
+        view = VectorView(ExactIndex(ids, rows), tail, None, None)
         return _Vectors(view, collection.change_number, None, (), manifest, problem)
 
     def _advance_vectors(self, connection: Connection, collection: Collection, state: _Vectors) -> _Vectors:
@@ -184,7 +185,7 @@ class CollectionPicture:
             connection, collection.encoder_id, collection.dimension, change.added.tolist()
         )
         kept = view.tail.ids[~np.isin(view.tail.ids, change.removed)]
-        rows = np.concatenate([view.tail.vectors(kept), centred(added, view.passage_mean)])
+        rows = np.concatenate([view.tail.vectors(kept), centred(added, self._encoder.passage_mean)])
         live = view.live
         gone = mask_of(view.base.ids, change.removed)
         if gone.any():
@@ -216,7 +217,7 @@ class CollectionPicture:
             return True
         if state.folder is None:
             return False
-        return row.covers != _marker(state) or not lexical_caches.whole(self._caches, row)
+        return row.covers > state.index.marker or not state.index.intact()
 
     def _open_words(self, connection: Connection, collection: Collection) -> _Words:
         row = lexical_caches.row_of(connection, collection.id)
@@ -275,11 +276,7 @@ class CollectionPicture:
 
 
 def _words(index: TantivyIndex, folder: str | None, problem: str | None) -> _Words:
-    return _Words(LexicalView(index, NO_IDS, [], NO_IDS), index.marker, folder, problem)
-
-
-def _marker(state: _Words) -> int:
-    return state.view.base.marker
+    return _Words(LexicalView(index, NO_IDS, [], NO_IDS), index, index.marker, folder, problem)
 
 
 def _superseded(state: _Vectors, manifest: generations.Manifest | None) -> bool:

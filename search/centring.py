@@ -5,20 +5,17 @@ its own.  Raw cosines then mostly say "same side, same language": in a collectio
 Chinese question hardly ever finds an English passage.  So a query loses the mean of queries of its
 language and a passage the mean of passages before they are compared.
 
-The query means are made from questions that ship with the program; a passage mean belongs to a
-generation and never changes under it.
+All means are made from texts that ship with the program, and are a fixed part of a prepared encoder.  A
+mean of the collection's own passages does worse beside query means that are not the collection's own (the
+subject they all share then stays in the query alone), and would drift as documents come and go.
 """
 
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from search.arrays import Matrix, Vector, unit_rows
 from search.encoders.base import Language
-
-PRIOR_PASSAGES = 64
-"""How many passages the shipped mean counts for beside a collection's own: a handful has no mean."""
 
 
 def centred(rows: Matrix, mean: Vector) -> Matrix:
@@ -27,25 +24,12 @@ def centred(rows: Matrix, mean: Vector) -> Matrix:
     return unit_rows(moved)
 
 
-def passage_mean(total: NDArray[np.float64], count: int, prior: Vector) -> Vector:
-    """Return the mean of a collection's raw passage vectors, drawn towards the shipped one.
-
-    Args:
-        total: ``(d,)``, sum over the collection's passages.
-        count: how many they are.
-        prior: ``(d,)``, the encoder's shipped passage mean.
-    """
-    mean = (total + PRIOR_PASSAGES * prior.astype(np.float64)) / (count + PRIOR_PASSAGES)
-    return mean.astype(np.float32)
+def query_mean(means: Mapping[Language, Vector], language: Language) -> Vector:
+    """Return the query mean ``(d,)`` of a language; an encoder of one language has that one alone."""
+    return means[language] if language in means else next(iter(means.values()))
 
 
-def query_mean(means: Mapping[Language, Vector], han_share: float) -> Vector:
-    """Return the query mean ``(d,)`` for a text of which ``han_share`` (0 to 1) is Chinese script.
-
-    An encoder of one language has that language's mean alone.
-    """
-    if "zh" not in means:
-        return means["en"]
-    if "en" not in means:
-        return means["zh"]
-    return np.asarray(han_share * means["zh"] + (1 - han_share) * means["en"], dtype=np.float32)
+def mean_of_all(means: Mapping[Language, Vector]) -> Vector:
+    """Return the mean ``(d,)`` for a query whose language is unknown."""
+    mean: Vector = np.mean(list(means.values()), axis=0, dtype=np.float32)
+    return mean

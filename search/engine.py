@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from search.arrays import Ids, Vector, unit_rows
-from search.centring import centred, query_mean
+from search.centring import centred, mean_of_all, query_mean
 from search.encoders.base import Encoder
 from search.errors import InvalidInput
 from search.fusion import Listing, Part, Ranked, Ranking, rank
@@ -29,7 +29,7 @@ from search.model import (
 )
 from search.text.analyzer import Analyzer
 from search.text.highlight import highlights
-from search.text.language import han_share
+from search.text.language import language
 from search.views import LexicalView, Selection, VectorView
 
 LEXICAL_WEIGHT = 0.2
@@ -119,8 +119,9 @@ def _checked_mode(request: SearchRequest) -> Mode:
 
 def query_vector(query: str, encoder: Encoder) -> Vector:
     """Return the centred vector ``(d,)`` of a query."""
-    mean = query_mean(encoder.query_means, han_share(query))
-    return centred(encoder.encode([query], "query"), mean)[0]
+    mean = query_mean(encoder.query_means, language(query))
+    vector: Vector = centred(encoder.encode([query], "query"), mean)[0]
+    return vector
 
 
 def query_vector_given(values: Sequence[float], encoder: Encoder) -> Vector:
@@ -137,7 +138,8 @@ def query_vector_given(values: Sequence[float], encoder: Encoder) -> Vector:
         )
     if not np.isfinite(vector).all() or not vector.any():
         raise InvalidInput("the vector must be of finite numbers, not all zero")
-    return centred(unit_rows(vector[None, :]), query_mean(encoder.query_means, 0.5))[0]
+    moved: Vector = centred(unit_rows(vector[None, :]), mean_of_all(encoder.query_means))[0]
+    return moved
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,6 @@ class VectorView:
     tail: ExactIndex
     live: Mask | None
     """Rows of ``base`` whose passages are still there; None when all are."""
-    passage_mean: Vector
     generation: int | None
 
     def all_ids(self) -> Ids:
@@ -69,10 +68,9 @@ class VectorView:
     def vectors(self, ids: Ids) -> Matrix:
         """Return the centred rows ``(len(ids), d)`` of passages that are in this view, in that order."""
         late = np.isin(ids, self.tail.ids)
-        rows = np.empty((ids.size, self.passage_mean.size), dtype=np.float32)
-        rows[late] = self.tail.vectors(ids[late])
-        rows[~late] = self.base.vectors(ids[~late])
-        return rows
+        order = np.concatenate([np.flatnonzero(late), np.flatnonzero(~late)])
+        rows = np.concatenate([self.tail.vectors(ids[late]), self.base.vectors(ids[~late])])
+        return rows[np.argsort(order)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,6 +150,12 @@ def lock(connection: Connection, collection: Collection) -> int:
     return number
 
 
+def newest_change(connection: Connection, collection: Collection) -> int:
+    """Return the number of the collection's newest change."""
+    query = sa.select(CollectionRow.change_number).where(CollectionRow.id == collection.id)
+    return connection.execute(query).scalar_one()
+
+
 def counts(connection: Connection, collection: Collection) -> tuple[int, int]:
     """Return how many documents and passages a collection holds."""
     documents = sa.select(sa.func.count()).where(DocumentRow.collection_id == collection.id)

@@ -234,9 +234,9 @@ class GenerationRow(Base):
     count: Mapped[int]
     dimension: Mapped[int]
     fingerprint: Mapped[str] = mapped_column(String(64))
-    """Of the encoder, its query means included."""
-    passage_mean: Mapped[bytes]
-    """What was subtracted from every row, float32; kept here, so that a scan of the rows answers alike."""
+    """Of the encoder."""
+    centring: Mapped[str] = mapped_column(String(64))
+    """Of the means that the rows have lost; other means are another generation."""
     files: Mapped[dict[str, Any]]
     damaged: Mapped[bool] = mapped_column(Boolean, default=False)
     created_at: Mapped[datetime]

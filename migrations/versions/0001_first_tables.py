@@ -111,7 +111,7 @@ def upgrade() -> None:
         sa.Column("count", sa.Integer(), nullable=False),
         sa.Column("dimension", sa.Integer(), nullable=False),
         sa.Column("fingerprint", sa.String(length=64), nullable=False),
-        sa.Column("passage_mean", sa.LargeBinary(), nullable=False),
+        sa.Column("centring", sa.String(length=64), nullable=False),
         sa.Column("files", sa.JSON(), nullable=False),
         sa.Column("damaged", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),

@@ -40,6 +40,11 @@ class Encoder(Protocol):
         ...
 
     @property
+    def centring(self) -> str:
+        """Digest of the means below; with the fingerprint it says how centred vectors were made."""
+        ...
+
+    @property
     def tokenizer(self) -> TextTokenizer:
         """The model's own tokenizer, which chunking budgets with."""
         ...
@@ -51,7 +56,7 @@ class Encoder(Protocol):
 
     @property
     def passage_mean(self) -> Vector:
-        """Mean of raw passage vectors over the shipped sentences; the prior of a collection's own mean."""
+        """Mean of raw passage vectors over the shipped passages of all its languages alike."""
         ...
 
     def encode(self, texts: Sequence[str], role: Role) -> Matrix:

@@ -79,7 +79,7 @@ class GraphFile:
         wanted = min(k + SPARE, allowed)
         if mask is not None and allowed < max(wanted, SCAN_BELOW_SHARE * self._ids.size):
             return self._scan(query, k, mask)
-        effort = faiss.SearchParametersHNSW(efSearch=max(HNSW_SEARCH_EFFORT, 2 * wanted))
+        effort = faiss.SearchParametersHNSW(efSearch=max(HNSW_SEARCH_EFFORT, 2 * wanted))  # type: ignore[attr-defined]
         _, rows = _ask(self._index, query, wanted, mask, effort)
         if rows.size < min(k, allowed):
             return self._scan(query, k, mask)
@@ -101,7 +101,7 @@ def _ask(index: Any, query: Vector, k: int, mask: Mask | None, parameters: Any) 
     if k < 1:
         return np.empty(0, np.float32), np.empty(0, np.int64)
     if mask is not None:
-        selector = faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))
+        selector = faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))  # type: ignore[call-arg,arg-type]
         parameters = parameters or faiss.SearchParameters()
         parameters.sel = selector
     scores, rows = index.search(query[None, :], k, params=parameters)

@@ -18,7 +18,8 @@ def exact_scores(query: Vector, rows: Matrix) -> Vector:
     """Return inner products ``(n,)`` of ``query (d,)`` with ``rows (n, d)``, the same in any company."""
     products = rows.astype(np.float64) * query.astype(np.float64)
     # Row by row, pairwise summation over a contiguous axis: the order does not depend on n.
-    return np.add.reduce(products, axis=1).astype(np.float32)
+    scores: Vector = np.add.reduce(products, axis=1).astype(np.float32)
+    return scores
 
 
 def best_first(ids: Ids, scores: Vector, k: int) -> tuple[Ids, Vector]:

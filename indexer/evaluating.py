@@ -1,0 +1,146 @@
+"""``xunyi evaluate``: ingest a judged collection, put every question to every system, measure.
+
+Documents go in by the ordinary ingest and questions by the ordinary search, so what is measured is what a
+user gets.  The query means are those that ship with the encoder, never made from the evaluated questions.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from indexer.ingest import ingest_paths
+from indexer.records import IngestSummary
+from indexer.service import Service
+from indexer.store import collections, passages
+from indexer.store.passages import StoredPassages
+from search.engine import DensePart
+from search.errors import InvalidInput
+from search.evaluation.judged import Judged, Query
+from search.evaluation.measures import DEPTH, measure
+from search.fusion import rank
+from search.model import MODES, SearchRequest
+from search.vectors.exact_index import ExactIndex
+from search.views import NO_IDS, VectorView
+
+RAW = "dense:raw"
+SYSTEMS = (*MODES, RAW)
+COLLECTION = "evaluation"
+
+Answerer = Callable[[Query], Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What ``evaluate`` found; ``systems`` maps a system to its measures."""
+
+    collection: str
+    documents: int
+    queries: int
+    systems: Mapping[str, Mapping[str, float]]
+    ingest: Mapping[str, float]
+
+
+def checked_systems(names: str) -> list[str]:
+    """Return the systems of a comma-separated list; raise ``InvalidInput`` for one that is unknown."""
+    systems = [name.strip() for name in names.split(",")]
+    for system in systems:
+        if system not in SYSTEMS:
+            raise InvalidInput(f"there is no system {system!r}; choose among: {', '.join(SYSTEMS)}")
+    return list(dict.fromkeys(systems))
+
+
+def evaluate(
+    service: Service,
+    judged: Judged,
+    systems: Sequence[str],
+    encoder: str | None,
+    group_by: str | None,
+    note: Callable[[str], None],
+) -> tuple[Evaluation, dict[str, Any]]:
+    """Return the measures of every system, and the same by the questions' field ``group_by``.
+
+    Args:
+        service: of a home that holds nothing but this collection, or will.
+        judged: documents, questions and judgements.
+        systems: see ``SYSTEMS``.
+        encoder: of the collection; the default one if None.
+        group_by: a field of the questions' lines, such as ``direction``; None for no groups.
+        note: told about each step.
+    """
+    service.ensure_collection(COLLECTION, encoder)
+    summary = ingest_paths(service, COLLECTION, [judged.corpus])
+    documents = service.collection(COLLECTION).documents
+    note(f"{documents} documents in {summary.seconds:.0f} s; {len(summary.problems)} refused")
+    measured: dict[str, dict[str, float]] = {}
+    groups: dict[str, Any] = {}
+    for system in systems:
+        runs, seconds = _run(answerer(service, system), judged.queries)
+        measured[system] = measure(judged.judgements, runs) | {"ms_per_query_p50": median(seconds) * 1000}
+        for group, queries in _grouped(judged.queries, group_by).items():
+            part = {query.id: runs[query.id] for query in queries}
+            groups.setdefault(group, {})[system] = measure(judged.judgements, part)
+        note(f"{system}: nDCG@10 {measured[system]['nDCG@10']:.4f}")
+    found = Evaluation(judged.name, documents, len(judged.queries), measured, _rates(summary, documents))
+    return found, groups
+
+
+def _rates(summary: IngestSummary, documents: int) -> dict[str, float]:
+    return {"seconds": summary.seconds, "documents_per_second": documents / max(summary.seconds, 1e-9)}
+
+
+def _run(answer: Answerer, queries: Sequence[Query]) -> tuple[dict[str, Sequence[str]], list[float]]:
+    answer(queries[0])  # the first search opens what the others find open
+    run, seconds = {}, []
+    for query in queries:
+        started = perf_counter()
+        run[query.id] = answer(query)
+        seconds.append(perf_counter() - started)
+    return run, seconds
+
+
+def _grouped(queries: Sequence[Query], field: str | None) -> dict[str, list[Query]]:
+    groups: dict[str, list[Query]] = {}
+    for query in queries if field else ():
+        groups.setdefault(str(query.facts.get(field or "")), []).append(query)
+    return groups
+
+
+def answerer(service: Service, system: str) -> Answerer:
+    """Return what answers a question with the keys of documents, best first."""
+    if system == RAW:
+        return _raw_answerer(service)
+
+    def answer(query: Query) -> list[str]:
+        request = SearchRequest(query=query.text, limit=DEPTH, mode=system)  # type: ignore[arg-type]
+        return [hit.key for hit in service.search(COLLECTION, request).hits]
+
+    return answer
+
+
+def _raw_answerer(service: Service) -> Answerer:
+    """Return a system of plain cosines between raw vectors, to see what centring is worth."""
+    with service.database.read() as connection:
+        collection = collections.get(connection, COLLECTION)
+        blocks = list(
+            passages.vector_blocks(connection, collection.id, collection.encoder_id, collection.dimension)
+        )
+    encoder = service.encoder_of(collection)
+    rows = ExactIndex(
+        np.concatenate([ids for ids, _ in blocks]), np.concatenate([rows for _, rows in blocks])
+    )
+    tail = ExactIndex(NO_IDS, np.empty((0, collection.dimension), dtype=np.float32))
+    view = VectorView(rows, tail, None, None)
+
+    def answer(query: Query) -> list[str]:
+        vector = encoder.encode([query.text], "query")[0]
+        with service.database.read() as connection:
+            source = StoredPassages(connection)
+            ranking = rank({"dense": DensePart(view, vector, None)}, DEPTH, source.documents_of)
+            found = source.passages([row.passage for row in ranking.rows])
+            return [found[row.passage].key for row in ranking.rows]
+
+    return answer

@@ -1,0 +1,66 @@
+"""``xunyi collections`` and ``xunyi delete``: what there is, and away with it."""
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from indexer.shell import options
+
+NOTHING_FOUND = 1
+
+
+@click.command()
+@click.option("--create", metavar="NAME", help="Make a collection.")
+@click.option("--encoder", metavar="NAME", help="With --create: the model that reads it, fixed from then on.")
+@click.option("--delete", "deleted", metavar="NAME", help="Delete a collection with all it holds.")
+@click.option("--yes", is_flag=True, help="With --delete: do not ask.")
+@options.json_option
+@options.home_option
+def collections(
+    create: str | None, encoder: str | None, deleted: str | None, yes: bool, as_json: bool, home: str | None
+) -> int:
+    """List the collections, or make or delete one."""
+    if encoder and not create:
+        raise click.UsageError("--encoder goes with --create NAME")
+    with options.service(home) as service:
+        if create:
+            service.create_collection(create, encoder)
+        if deleted:
+            info = service.collection(deleted)
+            if not yes:
+                click.confirm(f"Delete {deleted} with its {info.documents} documents?", abort=True, err=True)
+            service.delete_collection(deleted)
+        found = service.collections()
+    if as_json:
+        options.print_json({"collections": found})
+        return 0
+    if not found:
+        Console().print("There is no collection yet; `xunyi ingest PATH` makes one.")
+        return 0
+    table = Table(box=None, pad_edge=False)
+    for name in ("collection", "documents", "passages", "encoder", "generation", "not folded"):
+        table.add_column(name, justify="left" if name in ("collection", "encoder") else "right")
+    for info in found:
+        counts = (info.documents, info.passages, info.encoder, info.generation or "-", info.unfolded)
+        table.add_row(info.name, *map(str, counts))
+    Console().print(table)
+    return 0
+
+
+@click.command()
+@click.argument("keys", nargs=-1, required=True, metavar="KEY...")
+@options.collection_option
+@options.json_option
+@options.home_option
+def delete(keys: tuple[str, ...], collection: str, as_json: bool, home: str | None) -> int:
+    """Delete the documents stored under KEY...; they are never found again."""
+    with options.service(home) as service:
+        result = service.delete_documents(collection, keys)
+    if as_json:
+        options.print_json(result)
+    else:
+        console = Console(highlight=False)
+        console.print(f"{len(result.deleted)} deleted")
+        for key in result.unknown:
+            options.errors_console.print(f"nothing is stored under {key!r}", markup=False)
+    return 0 if result.deleted else NOTHING_FOUND

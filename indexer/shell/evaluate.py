@@ -1,0 +1,66 @@
+"""``xunyi evaluate``: how good the answers are, by questions whose answers are known."""
+
+import tempfile
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from indexer.evaluating import Evaluation, checked_systems
+from indexer.evaluating import evaluate as run_evaluation
+from indexer.shell import options
+from search.evaluation.judged import read_judged
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--systems", default="lexical,dense,hybrid", show_default=True, help="Also: dense:raw.")
+@click.option("--encoder", metavar="NAME", help="Model of the scratch collection.")
+@click.option("--by", "group_by", metavar="FIELD", help="Also measure by a field of queries.jsonl.")
+@options.json_option
+@click.option("--home", metavar="DIR", help="Keep the ingested collection here (default: a scratch folder).")
+def evaluate(
+    folder: Path, systems: str, encoder: str | None, group_by: str | None, as_json: bool, home: str | None
+) -> None:
+    """Measure systems on DIR: corpus.jsonl, queries.jsonl and qrels.tsv."""
+    chosen = checked_systems(systems)
+    judged = read_judged(folder)
+    usual = options.settings_of(home)
+    scratch = nullcontext(None) if home else tempfile.TemporaryDirectory(prefix="xunyi-evaluate-")
+    with scratch as made:
+        settings = (
+            usual
+            if made is None
+            else replace(
+                usual, home=Path(made), database_url=f"sqlite:///{made}/xunyi.db", models=usual.models_folder
+            )
+        )
+        with options.service(home, settings) as service:
+            found, groups = run_evaluation(service, judged, chosen, encoder, group_by, options.told_step)
+    if as_json:
+        options.print_json(_as_dict(found) | ({"groups": groups} if group_by else {}))
+        return
+    _print(found, groups)
+
+
+def _as_dict(found: Evaluation) -> dict[str, Any]:
+    return {name: getattr(found, name) for name in Evaluation.__dataclass_fields__}
+
+
+def _print(found: Evaluation, groups: dict[str, Any]) -> None:
+    console = Console(highlight=False)
+    console.print(f"{found.collection}: {found.documents} documents, {found.queries} questions")
+    table = Table(box=None, pad_edge=False)
+    table.add_column("group")
+    table.add_column("system")
+    names = list(next(iter(found.systems.values())))
+    for name in names:
+        table.add_column(name, justify="right")
+    for group, systems in {"all": found.systems, **groups}.items():
+        for system, values in systems.items():
+            table.add_row(group, system, *(f"{values[name]:.4f}" if name in values else "" for name in names))
+    console.print(table)

@@ -1,0 +1,79 @@
+"""The options that commands share, and the opening of the service behind them."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+
+from indexer.answers import answer
+from indexer.records import DEFAULT_COLLECTION
+from indexer.service import Service
+from indexer.settings import Settings
+from search.errors import InvalidFilter, InvalidInput
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+errors_console = Console(stderr=True, highlight=False)
+
+home_option = click.option("--home", metavar="DIR", help="Data folder (default: $XUNYI_HOME, else ~/.xunyi).")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, the same as the API's.")
+collection_option = click.option(
+    "-c", "--collection", default=DEFAULT_COLLECTION, show_default=True, help="Collection to work on."
+)
+limit_option = click.option("-n", "--limit", type=int, default=10, show_default=True, help="How many hits.")
+filter_option = click.option(
+    "--filter",
+    "filter_text",
+    metavar="JSON",
+    help="""Only documents that meet it: '{"year": {"$gte": 1990}}'.""",
+)
+
+
+def settings_of(home: str | None) -> Settings:
+    """Return the settings for ``--home``, given to the command or to ``xunyi`` itself."""
+    context = click.get_current_context().find_root()
+    return Settings.from_environment(home=home or (context.obj or {}).get("home"))
+
+
+@contextmanager
+def service(home: str | None, settings: Settings | None = None) -> Iterator[Service]:
+    """Open the service of a data folder; preparing a model shows its steps on standard error."""
+    opened = Service.open(settings or settings_of(home), progress=told_step)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def told_step(step: str) -> None:
+    """Show a step of something that takes its time; on standard error, so that output stays clean."""
+    errors_console.print(f"[dim]{step}[/dim]")
+
+
+def filter_of(text: str | None) -> Mapping[str, Any] | None:
+    """Return the filter that was given as JSON; raise ``InvalidFilter`` where it is none."""
+    if text is None:
+        return None
+    try:
+        parsed = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InvalidFilter(f"--filter is no JSON: {error}") from error
+    if not isinstance(parsed, dict):
+        raise InvalidFilter("--filter must be a JSON object")
+    return parsed
+
+
+def well_formed(text: str, name: str) -> str:
+    """Return an argument of the shell; raise ``InvalidInput`` where its bytes are no UTF-8."""
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise InvalidInput(f"the {name} is not valid UTF-8")
+    return text
+
+
+def print_json(value: Any) -> None:
+    """Print a record as the API would send it."""
+    sys.stdout.write(json.dumps(answer(value), ensure_ascii=False) + "\n")

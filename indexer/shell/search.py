@@ -1,0 +1,115 @@
+"""``xunyi search`` and ``xunyi similar``: ask, and see the passages that answer."""
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from indexer.shell import options
+from search.model import MODES, Hit, SearchRequest, SearchResult, SimilarRequest
+
+NOTHING_FOUND = 1
+SHOWN_CHARACTERS = 320
+
+
+@click.command()
+@click.argument("query")
+@options.collection_option
+@options.limit_option
+@click.option("--mode", help=f"One of {', '.join(MODES)} (default: hybrid).")
+@options.filter_option
+@click.option("--explain", is_flag=True, help="Show what each part of a score was made of.")
+@options.json_option
+@options.home_option
+def search(
+    query: str,
+    collection: str,
+    limit: int,
+    mode: str | None,
+    filter_text: str | None,
+    explain: bool,
+    as_json: bool,
+    home: str | None,
+) -> int:
+    """Find the passages that answer QUERY, whatever their language."""
+    request = SearchRequest(
+        query=options.well_formed(query, "query"),
+        limit=limit,
+        mode=mode,  # type: ignore[arg-type]  # the service checks it, for every edge alike
+        filter=options.filter_of(filter_text),
+        explain=explain,
+    )
+    with options.service(home) as service:
+        return shown(service.search(collection, request), as_json)
+
+
+@click.command()
+@click.argument("keys", nargs=-1, required=True, metavar="KEY...")
+@click.option("--unlike", multiple=True, metavar="KEY", help="Keep away from this document (repeatable).")
+@options.collection_option
+@options.limit_option
+@options.filter_option
+@options.json_option
+@options.home_option
+def similar(
+    keys: tuple[str, ...],
+    unlike: tuple[str, ...],
+    collection: str,
+    limit: int,
+    filter_text: str | None,
+    as_json: bool,
+    home: str | None,
+) -> int:
+    """Find the documents most like those stored under KEY..."""
+    request = SimilarRequest(keys, unlike, limit, options.filter_of(filter_text))
+    with options.service(home) as service:
+        return shown(service.similar(collection, request), as_json)
+
+
+def shown(result: SearchResult, as_json: bool) -> int:
+    """Print an answer; return the exit status."""
+    if as_json:
+        options.print_json(result)
+    else:
+        print_result(result, Console(highlight=False))
+    return 0 if result.hits else NOTHING_FOUND
+
+
+def print_result(result: SearchResult, console: Console) -> None:
+    """Print hits as a person reads them."""
+    if not result.hits:
+        console.print("Nothing was found.")
+    for rank, hit in enumerate(result.hits, start=1):
+        console.print(_heading(rank, hit))
+        console.print(_passage(hit), style="default")
+        if hit.explanation:
+            console.print(Text(f"    {hit.explanation}", style="dim"))
+        console.print()
+    for problem in result.degraded:
+        options.errors_console.print(f"[yellow]degraded:[/yellow] {problem}")
+    exactness = "exact" if result.exact else "approximate"
+    console.print(f"[dim]{len(result.hits)} hits, {result.mode}, {exactness}, {result.took_ms:.0f} ms[/dim]")
+
+
+def _heading(rank: int, hit: Hit) -> Text:
+    parts = " + ".join(f"{name} {value:.3f}" for name, value in hit.parts.items())
+    heading = Text(f"{rank:>2}. ", style="bold")
+    heading.append(hit.title or hit.key, style="bold cyan")
+    heading.append(f"  {hit.score:.3f}", style="green")
+    heading.append(f" = {parts}" if len(hit.parts) > 1 else "", style="dim")
+    place = [hit.key, hit.passage.heading, f"page {hit.passage.page}" if hit.passage.page else ""]
+    heading.append("\n    " + "  ·  ".join(part for part in place if part), style="dim")
+    return heading
+
+
+def _passage(hit: Hit) -> Text:
+    """Return the beginning of the passage, or the part around its first highlight where that lies beyond."""
+    text = Text(hit.passage.text)
+    for span in hit.highlights:
+        text.stylize("bold yellow", span.start - hit.passage.start, span.end - hit.passage.start)
+    first = hit.highlights[0].start - hit.passage.start if hit.highlights else 0
+    start = max(0, first - 80) if first > SHOWN_CHARACTERS else 0
+    shown = text[start : start + SHOWN_CHARACTERS]
+    before = "…" if start else ""
+    after = "…" if start + SHOWN_CHARACTERS < len(text) else ""
+    line = Text.assemble(before, shown, after)
+    return Text("    ") + Text(" ").join(line.split("\n"))

@@ -1,0 +1,27 @@
+"""``xunyi verify``: prove that what is stored holds together."""
+
+import click
+from rich.console import Console
+
+from indexer.shell import options
+from indexer.verifying import verify as run_verification
+
+CHECK_FAILED = 1
+
+
+@click.command()
+@options.json_option
+@options.home_option
+def verify(as_json: bool, home: str | None) -> int:
+    """Check the database, every vector and every cache file; nothing is changed."""
+    with options.service(home) as service:
+        result = run_verification(service)
+    if as_json:
+        options.print_json(result)
+    else:
+        console = Console(highlight=False, markup=False)
+        for problem in result.problems:
+            console.print(f"{problem.where}: {problem.detail} ({problem.code})")
+        state = "clean" if not result.problems else f"{len(result.problems)} problems"
+        console.print(f"{state}: {result.documents} documents, {result.passages} passages")
+    return CHECK_FAILED if result.problems else 0

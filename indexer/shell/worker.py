@@ -1,0 +1,42 @@
+"""``xunyi worker``: the tasks and the caches of a data folder, kept by a process of their own."""
+
+import ctypes
+import logging
+import signal
+
+import click
+
+from indexer.service import Service
+from indexer.shell import options
+from indexer.worker import Worker
+
+_PR_SET_PDEATHSIG = 1
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="End when there is nothing left to do.")
+@click.option("--child", is_flag=True, hidden=True, help="End with the process that started this one.")
+@options.home_option
+def worker(once: bool, child: bool, home: str | None) -> None:
+    """Do the tasks and keep the caches of a data folder, as serve's own worker does."""
+    if child:
+        _die_with_parent()
+    logging.getLogger("indexer").setLevel(logging.INFO)
+    with options.service(home) as service:
+        running = Worker(service, "the worker of xunyi serve" if child else "xunyi worker")
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: running.stop.set())
+        if once:
+            _once(service, running)
+        else:
+            running.run()
+
+
+def _once(service: Service, running: Worker) -> None:
+    with service.cache_lock.held("xunyi worker --once", service.clock()):
+        running.run_until_idle()
+
+
+def _die_with_parent() -> None:
+    """Have the kernel end this process when the one that started it ends, however that ends."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

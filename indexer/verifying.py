@@ -1,0 +1,158 @@
+"""``xunyi verify``: prove that the store holds together and that the caches say what it says.
+
+Every check compares two things that were written at different moments: rows with rows, files with their
+manifest, centred vectors with raw ones, the lexical index with the log.  Nothing is changed.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from indexer import generations, lexical_caches
+from indexer.records import Problem
+from indexer.service import Service
+from indexer.store import changes, collections, passages
+from indexer.store.collections import Collection
+from indexer.store.tables import DocumentRow, EmbeddingRow, PassageRow
+from search.artifacts import DamagedArtifact
+from search.centring import centred
+from search.errors import SearchError
+
+_EXAMPLES_MAX = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was looked at and what was found wrong; no problems is a clean store."""
+
+    collections: int
+    documents: int
+    passages: int
+    problems: list[Problem]
+
+
+def verify(service: Service) -> Verification:
+    """Check the whole installation in one read transaction for each collection."""
+    problems: list[Problem] = []
+    documents = count = 0
+    with service.database.read() as connection:
+        found = collections.all_collections(connection)
+        problems += _database(connection, service.database.dialect)
+    for collection in found:
+        with service.database.read() as connection:
+            current = collections.get(connection, collection.name)
+            counted = collections.counts(connection, current)
+            documents, count = documents + counted[0], count + counted[1]
+            for check in (_passages, _vectors, _generation, _lexical):
+                problems += check(service, connection, current)
+    return Verification(len(found), documents, count, problems)
+
+
+def _database(connection: Connection, dialect: str) -> Iterator[Problem]:
+    if dialect != "sqlite":
+        return
+    for row in connection.exec_driver_sql("PRAGMA integrity_check"):
+        if row[0] != "ok":
+            yield Problem("database", "database_damaged", str(row[0]))
+    for row in connection.exec_driver_sql("PRAGMA foreign_key_check"):
+        yield Problem("database", "dangling_row", f"a row of {row[0]} points to a missing row of {row[2]}")
+
+
+def _passages(service: Service, connection: Connection, collection: Collection) -> Iterator[Problem]:
+    """Every passage is the part of its document's text that its offsets name."""
+    part = sa.func.substr(DocumentRow.text, PassageRow.start + 1, PassageRow.end - PassageRow.start)
+    wrong = (
+        sa.select(DocumentRow.key, PassageRow.ordinal)
+        .join(DocumentRow, DocumentRow.id == PassageRow.document_id)
+        .where(PassageRow.collection_id == collection.id, part != PassageRow.text)
+        .limit(_EXAMPLES_MAX)
+    )
+    for row in connection.execute(wrong):
+        yield Problem(row.key, "passage_mismatch", f"passage {row.ordinal} is not what its offsets name")
+    has_passage = sa.exists().where(PassageRow.document_id == DocumentRow.id)
+    empty = sa.select(DocumentRow.key).where(DocumentRow.collection_id == collection.id, ~has_passage)
+    for row in connection.execute(empty.limit(_EXAMPLES_MAX)):
+        yield Problem(row.key, "no_passages", "the document has no passages and can never be found")
+
+
+def _vectors(service: Service, connection: Connection, collection: Collection) -> Iterator[Problem]:
+    """Every passage has one finite vector of the right length."""
+    joined = sa.and_(
+        EmbeddingRow.passage_id == PassageRow.id, EmbeddingRow.encoder_id == collection.encoder_id
+    )
+    bare = (
+        sa.select(DocumentRow.key, PassageRow.ordinal)
+        .join(DocumentRow, DocumentRow.id == PassageRow.document_id)
+        .outerjoin(EmbeddingRow, joined)
+        .where(
+            PassageRow.collection_id == collection.id,
+            sa.or_(
+                EmbeddingRow.passage_id.is_(None),
+                sa.func.length(EmbeddingRow.vector) != 4 * collection.dimension,
+            ),
+        )
+        .limit(_EXAMPLES_MAX)
+    )
+    unusable = connection.execute(bare).all()
+    for row in unusable:
+        yield Problem(row.key, "no_vector", f"passage {row.ordinal} has no vector of the right length")
+    if unusable:
+        return
+    for ids, rows in _blocks(connection, collection):
+        lengths = np.linalg.norm(rows, axis=1)
+        bad = ~(np.isfinite(lengths) & ((np.abs(lengths - 1) < 1e-3) | (lengths == 0)))
+        for passage in ids[bad][:_EXAMPLES_MAX]:
+            yield Problem(f"passage {passage}", "bad_vector", "its vector is neither of unit length nor zero")
+
+
+def _generation(service: Service, connection: Connection, collection: Collection) -> Iterator[Problem]:
+    """The active generation holds exactly the rows that were there at its change, centred."""
+    manifest = generations.active(connection, collection)
+    if manifest is None:
+        return
+    where = f"generation {manifest.id}"
+    try:
+        encoder = service.encoder_of(collection)
+        index = generations.open_generation(service.settings.caches_folder, manifest, encoder)
+        change = changes.since(connection, collection.id, manifest.covers, collection.change_number)
+    except (DamagedArtifact, SearchError, changes.LogPruned) as error:
+        yield Problem(where, "cache_damaged", str(error))
+        return
+    seen = 0
+    for ids, rows in _blocks(connection, collection):
+        old = ~np.isin(ids, change.added)
+        seen += int(np.count_nonzero(old))
+        if not np.isin(ids[old], index.ids).all():
+            yield Problem(where, "cache_mismatch", "a passage it should cover is missing from it")
+            return
+        if not np.array_equal(index.vectors(ids[old]), centred(rows[old], encoder.passage_mean)):
+            yield Problem(where, "cache_mismatch", "a vector in it differs from the one in the database")
+            return
+    if seen + np.isin(change.removed, index.ids).sum() != index.ids.size:
+        yield Problem(where, "cache_mismatch", "it holds a passage that the database never had at its time")
+
+
+def _lexical(service: Service, connection: Connection, collection: Collection) -> Iterator[Problem]:
+    """The lexical index holds exactly the passages that were there at its marker."""
+    row = lexical_caches.row_of(connection, collection.id)
+    if row is None:
+        return
+    try:
+        index = lexical_caches.open_index(service.settings.caches_folder, row, service.analyzer)
+        change = changes.since(connection, collection.id, index.marker, collection.change_number)
+    except (DamagedArtifact, changes.LogPruned) as error:
+        yield Problem("lexical index", "cache_damaged", str(error))
+        return
+    expected = passages.count(connection, collection.id) - change.added.size
+    held = index.ids()
+    if held.size - np.isin(change.removed, held).sum() != expected:
+        yield Problem(
+            "lexical index", "cache_mismatch", f"it holds {held.size} passages where {expected} are expected"
+        )
+
+
+def _blocks(connection: Connection, collection: Collection) -> Iterator[tuple[passages.Ids, passages.Matrix]]:
+    return passages.vector_blocks(connection, collection.id, collection.encoder_id, collection.dimension)

@@ -1,0 +1,32 @@
+"""Measures of retrieval quality, computed by ir-measures so that they mean what they mean elsewhere.
+
+nDCG@10: Järvelin and Kekäläinen, ACM TOIS 20(4), 2002.  RR@10: reciprocal rank of the first answer among
+ten.  R@100: share of a question's answers among a hundred.  A question without any hit counts as 0.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import ir_measures
+from ir_measures import RR, R, ScoredDoc, nDCG
+
+MEASURES = (nDCG @ 10, R @ 100, RR @ 10)
+DEPTH = 100
+"""How many documents of each answer are looked at."""
+
+Run = Mapping[str, Sequence[str]]
+"""Query id -> document ids, best first."""
+
+
+def measure(judgements: Mapping[str, Mapping[str, int]], run: Run) -> dict[str, float]:
+    """Return name of measure -> mean over all questions of ``run``."""
+    judged = {query: dict(judgements[query]) for query in run}
+    # Ranks stand for scores: a provider may break ties between equal scores in its own way.
+    scored = [
+        ScoredDoc(query, document, float(-place))
+        for query, documents in run.items()
+        for place, document in enumerate(documents)
+    ]
+    totals = dict.fromkeys(map(str, MEASURES), 0.0)
+    for value in ir_measures.iter_calc(MEASURES, judged, scored):
+        totals[str(value.measure)] += value.value
+    return {name: total / len(run) for name, total in totals.items()}
