@@ -40,6 +40,35 @@ def collection():
     return f"collection-{next(NUMBERS)}"
 
 
+TEXTS = {
+    "animals/panda.md": (
+        "The giant panda",
+        "The giant panda spends most of its day eating bamboo in the mountain forests of Sichuan.",
+    ),
+    "animals/绿海龟.md": ("绿海龟", "绿海龟在沙滩上产卵，成年以后主要吃海草。"),
+    "kitchen/sourdough.md": (
+        "Sourdough",
+        "Feed the starter with flour and water twice before you bake the bread.",
+    ),
+    "kitchen/豆腐.md": ("做豆腐", "黄豆泡软以后磨成豆浆，煮开再点卤，压去水分就成了豆腐。"),
+    "sky/eclipse.md": (
+        "Lunar eclipse",
+        "During a lunar eclipse the Earth's shadow turns the Moon a coppery red.",
+    ),
+}
+
+
+@pytest.fixture(scope="session")
+def library(app):
+    """A collection of five documents that tests read and do not change."""
+    client = app.test_client()
+    for key, (title, text) in TEXTS.items():
+        metadata = {"shelf": key.partition("/")[0], "words": len(text)}
+        body = {"title": title, "text": text, "metadata": metadata}
+        assert client.put(f"/v1/collections/library/documents/{key}", json=body).status_code == 201
+    return "library"
+
+
 @pytest.fixture
 def work(app):
     """Do all enqueued tasks, as a worker process would."""

@@ -86,6 +86,7 @@ def test_every_failure_mode_and_part_has_words():
         "method_not_allowed",
         "unsupported_media_type",
         "internal_error",
+        "worker_died",
     }
     assert {key.removeprefix("errors.") for key in EN if key.startswith("errors.")} == codes
     for group in ("mode.", "mode_hint.", "hits.none_advice."):

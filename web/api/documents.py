@@ -1,25 +1,39 @@
-"""Documents: store one, list, look at, delete.  ``web/api/ingest.py`` stores many."""
+"""Documents: store one or many, list, look at, delete."""
 
 from flask import Response
 
-from indexer.records import Deleted, DocumentDetail, DocumentPage, NewDocument, Stored
+from indexer.records import Deleted, DocumentDetail, DocumentPage, LineStatus, NewDocument, Stored, TaskInfo
 from search.errors import UnknownDocument
+from web.api import ingest
 from web.api.blueprint import api_part
 from web.api.replies import reply, reply_nothing
 from web.api.schemas import (
+    REFERENCE,
     CollectionPath,
     DeleteBody,
     DocumentBody,
     DocumentListParameters,
     DocumentPath,
+    UploadForm,
     answer_of,
 )
+from web.limits import MULTIPART, NDJSON
 from web.service import service
 from web.strict_json import json_object
 
 part = api_part("documents", "Texts with a key, which is unique in its collection and may hold slashes.")
 DOCUMENTS = "/collections/<collection>/documents"
 DOCUMENT = f"{DOCUMENTS}/<key:key>"
+
+MANY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            NDJSON: {"schema": {"type": "string"}},
+            MULTIPART: {"schema": {"$ref": REFERENCE.format(model=UploadForm.__name__)}},
+        },
+    }
+}
 
 
 @part.get(DOCUMENTS, responses={200: answer_of(DocumentPage, "A page of documents by ascending key")})
@@ -28,6 +42,19 @@ def list_documents(path: CollectionPath, query: DocumentListParameters) -> Respo
     wanted = None if query.filter is None else json_object(query.filter, "filter")
     page = service().documents(path.collection, limit=query.limit, cursor=query.cursor, filter=wanted)
     return reply(page)
+
+
+@part.post(
+    DOCUMENTS,
+    openapi_extensions=MANY,
+    responses={
+        200: answer_of(LineStatus, "NDJSON: a status for each line that is not blank", NDJSON),
+        202: answer_of(TaskInfo, "Files: their bytes are safe; the task tells when they can be searched"),
+    },
+)
+def add_documents(path: CollectionPath) -> Response:
+    """Store many documents, as NDJSON lines or as files."""
+    return ingest.add(path.collection)
 
 
 @part.put(

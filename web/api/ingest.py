@@ -3,6 +3,8 @@
 The statuses of a bulk request are kept aside until its body has been read.  Most clients send
 everything before they read anything; a service that answers meanwhile fills the connection's
 buffers and then waits for a client that waits for it.
+
+``web/api/documents.py`` has the route.
 """
 
 import logging
@@ -14,47 +16,31 @@ from flask import Response, current_app, request, url_for
 from werkzeug.exceptions import UnsupportedMediaType
 
 from indexer.answers import answer
-from indexer.records import LineStatus, TaskInfo
+from indexer.records import LineStatus
 from search.errors import InvalidInput, SearchError
-from web.api.blueprint import api_part
 from web.api.bodies import body_lines
 from web.api.replies import reply
-from web.api.schemas import REFERENCE, CollectionPath, UploadForm, answer_of
 from web.errors import INTERNAL, STATUS
 from web.limits import MULTIPART, NDJSON
 from web.service import service, settings
 from web.uploads import uploaded_files
 
 log = logging.getLogger(__name__)
-part = api_part("ingest", "Many documents in one request.")
 
 MEMORY_BYTES = 1 << 20
 WANTED = f"send documents as {NDJSON!r}, one JSON object a line, or files as {MULTIPART!r}"
-BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            NDJSON: {"schema": {"type": "string"}},
-            MULTIPART: {"schema": {"$ref": REFERENCE.format(model=UploadForm.__name__)}},
-        },
-    }
-}
 
 
-@part.post(
-    "/collections/<collection>/documents",
-    openapi_extensions=BODY,
-    responses={
-        200: answer_of(LineStatus, "NDJSON: a status for each line that is not blank", NDJSON),
-        202: answer_of(TaskInfo, "Files: their bytes are safe; the task tells when they can be searched"),
-    },
-)
-def add_documents(path: CollectionPath) -> Response:
-    """Store many documents, as NDJSON lines or as files."""
+def add(collection: str) -> Response:
+    """Store what the current request brings, by its content type.
+
+    Raises:
+        UnsupportedMediaType: it is neither NDJSON nor a multipart form.
+    """
     if request.mimetype == NDJSON:
-        return _bulk(path.collection)
+        return _bulk(collection)
     if request.mimetype == MULTIPART:
-        return _upload(path.collection)
+        return _upload(collection)
     raise UnsupportedMediaType(WANTED)
 
 

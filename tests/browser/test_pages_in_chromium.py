@@ -1,0 +1,150 @@
+"""What people do with the pages, done in a real browser, with script and without."""
+
+import json
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+
+import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+
+pytestmark = pytest.mark.browser
+
+WAIT_SECONDS = 60
+
+
+def one(browser, selector):
+    return browser.find_element(By.CSS_SELECTOR, selector)
+
+
+def wait(browser, condition):
+    return WebDriverWait(browser, WAIT_SECONDS).until(condition)
+
+
+def call(site, method, path, body=None):
+    connection = HTTPConnection(site.removeprefix("http://"), timeout=WAIT_SECONDS)
+    data = None if body is None else json.dumps(body).encode()
+    connection.request(method, path, data, {"Content-Type": "application/json"})
+    answer = json.loads(connection.getresponse().read())
+    connection.close()
+    return answer
+
+
+def complaints(browser):
+    """What the browser's console holds: refused scripts and styles, failed loads, errors of our scripts."""
+    return [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
+def test_a_pdf_goes_up_and_is_found_in_the_other_language(open_browser, site, pandas_pdf, script):
+    browser = open_browser(script=script)
+    browser.get(site)
+    one(browser, ".note .action").click()
+    one(browser, "#files").send_keys(str(pandas_pdf))
+    assert one(browser, "#chosen").text == ("pandas.pdf" if script else "")
+    one(browser, "form.upload button").click()
+
+    wait(browser, lambda page: "Done" in one(page, "#task .state").text)
+    progress = one(browser, "#progress")
+    assert progress.get_attribute("value") == progress.get_attribute("max")
+    assert "1 document stored" in one(browser, "#task").text
+
+    one(browser, "#task .next .action").click()
+    one(browser, "#q").send_keys("大熊猫每天吃什么", Keys.ENTER)
+    first = wait(browser, lambda page: one(page, ".hits article"))
+    assert "pandas.pdf" in first.text and "page 2" in first.text and "bamboo" in first.text
+
+    one(browser, ".hits article h2 a").click()
+    passage = wait(browser, lambda page: one(page, ".block:target"))
+    assert "bamboo leaves and shoots" in passage.text
+    lit = one(browser, ".block:target .body").value_of_css_property("background-color")
+    plain = one(browser, ".block:not(:target) .body").value_of_css_property("background-color")
+    assert lit != plain
+    assert complaints(browser) == []
+
+
+def test_the_key_opens_the_pages_and_signing_out_closes_them(open_browser, guarded_site):
+    site, key = guarded_site
+    browser = open_browser()
+    browser.get(f"{site}/upload?collection=notes")
+    one(browser, "#key").send_keys("guess", Keys.ENTER)
+    assert "This is not the key" in wait(browser, lambda page: one(page, "#wrong")).text
+    one(browser, "#key").send_keys(key, Keys.ENTER)
+    wait(browser, lambda page: one(page, "#files"))
+    assert browser.current_url == f"{site}/upload?collection=notes"
+    assert one(browser, "#collection").get_attribute("value") == "notes"
+    assert browser.execute_script("return document.cookie") == ""
+
+    one(browser, ".bar .aside button").click()
+    wait(browser, lambda page: one(page, "#key"))
+    browser.get(f"{site}/v1/collections")
+    assert "unauthorized" in browser.page_source
+
+
+def test_the_language_of_the_browser_is_spoken_until_another_is_chosen(open_browser, site):
+    browser = open_browser(language="zh-TW")
+    browser.get(f"{site}/upload")
+    assert one(browser, "h1").text == "上传文件"
+    one(browser, ".bar .aside a").click()
+    wait(browser, lambda page: one(page, "h1").text == "Upload files")
+    one(browser, ".bar nav a").click()
+    wait(browser, lambda page: "Search by meaning" in one(page, "h1").text)
+    assert one(browser, "html").get_attribute("lang") == "en"
+
+
+def test_what_a_stranger_wrote_is_never_run(browser, site):
+    hostile = "<script>window.owned = 1</script><img src=x onerror='window.owned = 2'>"
+    body = {"text": f"A hostile text. {hostile}", "title": hostile}
+    call(site, "PUT", "/v1/collections/default/documents/hostile", body)
+    pages = (
+        "/?q=hostile",
+        "/collections/default/documents",
+        "/collections/default/documents/hostile",
+        f"/?q={hostile}",
+    )
+    for page in pages:
+        browser.get(site + page)
+        assert browser.execute_script("return window.owned") is None
+        assert hostile in (browser.title + one(browser, "main").text)
+        assert complaints(browser) == []
+
+
+def test_a_page_of_another_origin_can_neither_post_nor_delete(browser, site):
+    call(site, "PUT", "/v1/collections/default/documents/kept", {"text": "to be kept"})
+    targets = ("/collections/default/documents/delete", "/v1/collections/default/documents/delete", "/upload")
+
+    class Stranger(BaseHTTPRequestHandler):
+        def do_GET(self):
+            page = f"""<form method=post action="{site}{self.path}" enctype="text/plain">
+                <input name="key" value="kept"></form><script>document.forms[0].submit()</script>"""
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(page.encode())
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Stranger) as stranger:
+        Thread(target=stranger.serve_forever, daemon=True).start()
+        for target in targets:
+            browser.get(f"http://127.0.0.1:{stranger.server_port}{target}")
+            wait(browser, lambda page: page.current_url.startswith(site))
+            assert "another site" in one(browser, "body").text
+        stranger.shutdown()
+    assert call(site, "GET", "/v1/collections/default/documents")["total"] == 1
+
+
+def test_a_narrow_screen_never_scrolls_sideways(browser, site):
+    body = {"text": "x" * 500 + " 长" * 300, "title": "W" * 200, "metadata": {"n" * 90: "v" * 300}}
+    call(site, "PUT", f"/v1/collections/default/documents/{'k' * 150}", body)
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": 360, "height": 700, "deviceScaleFactor": 1, "mobile": True},
+    )
+    pages = ("/", "/?q=xxx", "/collections", "/collections/default/documents", "/upload", "/tasks")
+    for page in (*pages, f"/collections/default/documents/{'k' * 150}"):
+        browser.get(site + page)
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= 360, page

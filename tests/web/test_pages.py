@@ -1,0 +1,171 @@
+"""The pages over the real Service, read as a browser without script reads them."""
+
+import html
+import io
+import re
+from dataclasses import replace
+
+import pytest
+
+from web.app import create_app
+from web.service import EXTENSION
+
+HOSTILE = "<script>document.title='owned'</script>\"'><img src=x onerror=alert(1)>"
+
+
+def text_of(answer):
+    """What a reader sees, on one line."""
+    body = answer.text.partition("<main")[2].partition(">")[2]
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", "", body)).split())
+
+
+def form_token(client):
+    client.get("/upload")
+    return client.get_cookie("xunyi_form").value
+
+
+def test_a_question_leads_to_the_passage_that_answers_it(client, library):
+    page = client.get("/", query_string={"q": "coppery Moon", "collection": library})
+    assert page.status_code == 200
+    first = re.search(r"<article>.*?</article>", page.text, re.S)[0]
+    assert "Lunar eclipse" in first and "sky/eclipse.md" in first
+    assert {"coppery", "Moon"} <= set(re.findall(r"<mark>(.*?)</mark>", first))
+    place = html.unescape(re.search(r'<h2><a href="([^"]+)"', first)[1])
+    assert place == f"/collections/{library}/documents/sky/eclipse.md#p-0"
+    document = client.get(place.partition("#")[0])
+    assert 'id="p-0"' in document.text and "turns the Moon a coppery red" in text_of(document)
+
+
+def test_the_question_and_choices_stay_in_the_form(client, library):
+    page = client.get("/", query_string={"q": 'say "hi" & <b>', "collection": library, "mode": "lexical"})
+    assert 'value="say &#34;hi&#34; &amp; &lt;b&gt;"' in page.text
+    assert 'value="lexical" checked' in page.text
+    assert f"<option selected>{library}</option>" in page.text
+
+
+def test_scores_are_shown_with_their_parts(client, library):
+    page = client.get("/", query_string={"q": "bread", "collection": library})
+    first = text_of(page).partition("Sourdough")[2]
+    total, words, meaning = re.search(r"([\d.]+) words ([\d.]+) meaning ([\d.]+)", first).groups()
+    assert float(words) + float(meaning) == pytest.approx(float(total), abs=0.0015)
+    assert re.search(r'<rect class="dense" x="[\d.]+" width="[\d.]+"', page.text)
+
+
+def test_nothing_found_is_said_with_advice(client, library):
+    page = client.get("/", query_string={"q": "zyzzyva", "collection": library, "mode": "lexical"})
+    assert page.status_code == 200
+    assert "Nothing was found" in text_of(page) and "searching by meaning" in text_of(page)
+
+
+def test_a_question_of_spaces_is_no_question(client, library):
+    page = client.get("/", query_string={"q": "  ", "collection": library})
+    assert page.status_code == 200 and "can be searched" in text_of(page)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "status", "sentence"),
+    [
+        ({"q": "x", "mode": "attention"}, 422, "there is no mode 'attention'"),
+        ({"q": "x", "limit": "1000000000"}, 422, "a page shows 10, 30, 100 hits"),
+        ({"q": "x", "collection": "nowhere"}, 404, "nowhere"),
+        ({"q": "x" * 20_000}, 422, "10000"),
+    ],
+)
+def test_what_cannot_be_answered_is_said_on_a_page(client, library, parameters, status, sentence):
+    page = client.get("/", query_string={"collection": library} | parameters)
+    assert page.status_code == status and page.content_type.startswith("text/html")
+    assert sentence in text_of(page)
+
+
+def test_every_page_speaks_both_languages(client, library):
+    for address in ("/", "/upload", "/tasks", "/collections", f"/collections/{library}/documents"):
+        english, chinese = (client.get(address, query_string={"lang": lang}) for lang in ("en", "zh"))
+        assert '<html lang="en">' in english.text and '<html lang="zh-CN">' in chinese.text
+        assert "搜索" not in english.text and "搜索" in chinese.text
+    assert '<html lang="zh-CN">' in client.get("/upload").text  # remembered
+
+
+def test_what_a_stranger_wrote_is_text_everywhere(client, collection):
+    address = f"/v1/collections/{collection}/documents/{'<b>k</b>'}"
+    body = {"text": f"Hostile {HOSTILE} text", "title": HOSTILE, "metadata": {HOSTILE[:90]: HOSTILE}}
+    assert client.put(address, json=body).status_code == 201
+    pages = [
+        client.get("/", query_string={"q": "hostile", "collection": collection}),
+        client.get(f"/collections/{collection}/documents"),
+        client.get(f"/collections/{collection}/documents/<b>k</b>"),
+        client.get("/", query_string={"q": HOSTILE, "collection": collection}),
+        client.get("/nothing/" + HOSTILE),
+    ]
+    for page in pages:
+        assert "document.title=" in page.text
+        assert "<script>" not in page.text and "<img" not in page.text and "<b>k" not in page.text
+
+
+def test_documents_are_paged_and_deleted_by_a_form(client, collection):
+    lines = b"\n".join(b'{"key": "%03d", "text": "number %d"}' % (n, n) for n in range(60))
+    client.post(f"/v1/collections/{collection}/documents", data=lines, content_type="application/x-ndjson")
+    first = client.get(f"/collections/{collection}/documents")
+    assert "60 documents" in text_of(first) and ">049<" in first.text and ">050<" not in first.text
+    following = client.get(html.unescape(re.search(r'rel="next" href="([^"]+)"', first.text)[1]))
+    assert ">050<" in following.text and 'rel="next"' not in following.text
+
+    fields = {"form_token": form_token(client), "key": "050"}
+    answer = client.post(f"/collections/{collection}/documents/delete", data=fields)
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"/collections/{collection}/documents")
+    assert client.get(f"/collections/{collection}/documents/050").status_code == 404
+    assert "59 documents" in text_of(client.get(f"/collections/{collection}/documents"))
+
+
+def test_a_long_document_comes_in_pages(client, collection):
+    text = "\n\n".join(
+        f"Paragraph {n}. " + "Bamboo grows under tall conifers in the hills. " * 25 for n in range(240)
+    )
+    client.put(f"/v1/collections/{collection}/documents/long", json={"text": text[:50_000]})
+    client.put(f"/v1/collections/{collection}/documents/short", json={"text": "short"})
+    address = f"/collections/{collection}/documents"
+    assert "Page 1 of" not in text_of(client.get(f"{address}/short"))
+    for page in ("0", "2", "x", "-1"):
+        assert client.get(f"{address}/short?page={page}").status_code == 404
+
+
+def test_files_go_up_by_the_form_and_their_task_is_shown(client, collection, work):
+    fields = {
+        "form_token": form_token(client),
+        "collection": collection,
+        "file": [(io.BytesIO(b"Otters float on their backs."), "a.txt"), (io.BytesIO(b""), "empty.txt")],
+    }
+    answer = client.post("/upload", data=fields, content_type="multipart/form-data")
+    assert answer.status_code == 303
+    before = client.get(answer.headers["Location"])
+    assert "Waiting" in text_of(before) and 'http-equiv="refresh"' in before.text and "task.js" in before.text
+    work()
+    after = client.get(answer.headers["Location"])
+    assert 'http-equiv="refresh"' not in after.text and "task.js" not in after.text
+    said = text_of(after)
+    assert "Done" in said and "1 document stored" in said and "1 refused" in said
+    assert "empty.txt The file is empty" in said
+    assert "Reading files into" in text_of(client.get("/tasks"))
+
+
+def test_a_form_without_a_file_is_answered_with_a_sentence(client, collection):
+    fields = {"form_token": form_token(client), "collection": collection}
+    answer = client.post("/upload", data=fields, content_type="multipart/form-data")
+    assert answer.status_code == 422 and "no file was sent" in text_of(answer)
+
+
+def test_a_waiting_task_can_be_stopped(client, collection):
+    token = form_token(client)
+    fields = {"form_token": token, "collection": collection, "file": (io.BytesIO(b"x"), "a.txt")}
+    location = client.post("/upload", data=fields, content_type="multipart/form-data").headers["Location"]
+    answer = client.post(f"{location}/cancel", data={"form_token": token})
+    assert (answer.status_code, answer.headers["Location"]) == (303, location)
+    assert "Stopped" in text_of(client.get(location))
+
+
+def test_an_empty_home_tells_how_to_begin(tmp_path, settings):
+    app = create_app(replace(settings, home=tmp_path, database_url=f"sqlite:///{tmp_path / 'xunyi.db'}"))
+    client = app.test_client()
+    for address in ("/", "/?q=anything", "/collections"):
+        page = client.get(address)
+        assert page.status_code == 200 and "xunyi ingest FOLDER" in text_of(page)
+    app.extensions[EXTENSION].get().close()
