@@ -23,6 +23,7 @@ from search.arrays import Vector
 K1 = np.float32(1.2)
 B = np.float32(0.75)
 ONE = np.float32(1)
+HALF = np.float32(0.5)
 
 _EXACT_LENGTHS = 24
 """Lengths below this are stored as they are; above, what is beyond it keeps its first four bits."""
@@ -59,7 +60,8 @@ def statistics_of(terms: Iterable[str], passages_terms: Sequence[Sequence[str]])
 
 def idf(documents: int, frequency: int) -> np.float32:
     """Return ln(1 + (N - n + .5) / (n + .5)), which is above 0 for every n up to N."""
-    return np.float32(log(1 + (documents - frequency + 0.5) / (frequency + 0.5)))
+    odds = (np.float32(documents - frequency) + HALF) / (np.float32(frequency) + HALF)
+    return np.float32(log(float(ONE + odds)))
 
 
 def stored_length(length: int) -> int:
@@ -105,8 +107,7 @@ def _weights(terms: Iterable[str], statistics: Statistics) -> dict[str, np.float
 
 
 def _score(weights: Mapping[str, np.float32], passage: Sequence[str], average_length: float) -> np.float32:
-    share = np.float32(stored_length(len(passage))) / np.float32(average_length)
-    norm = K1 * (ONE - B + B * share)
+    norm = K1 * (ONE - B + B * np.float32(stored_length(len(passage))) / np.float32(average_length))
     score = np.float32(0)
     for term, weight in weights.items():
         if times := passage.count(term):

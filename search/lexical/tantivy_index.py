@@ -1,9 +1,10 @@
 """The lexical index on tantivy: an immutable picture that is searched, and the one writer that makes them.
 
-A picture is opened from a checked snapshot or built in memory.  tantivy finds the best passages fast and breaks ties by the order of its files, which merges change; here
-ties go by ascending id, and so the same passages give the same page however the index came to be.  A
-filter of few ids goes into the query as a set of terms; one of many is cheaper to apply to a longer list
-of hits, which grows until the page is full or the hits are at an end.
+A picture is opened from a checked snapshot or built in memory.  tantivy finds the best passages fast and
+breaks ties by the order of its files, which merges change; here ties go by ascending id, and so the same
+passages give the same page however the index came to be.  A filter of few ids goes into the query as a
+set of terms; one of many is cheaper to apply to a longer list of hits, which grows until the page is full
+or the hits are at an end.
 
 ``indexer`` writes, opens and builds these; ``search/views.py`` asks them.
 """
@@ -32,10 +33,7 @@ from search.lexical.tantivy_format import (
     term_query,
 )
 
-TERM_SET_MAX = 1_000
-"""Filters of up to this many ids go into the query."""
-
-_SPARE = 32
+_SPARE = 16
 """Hits fetched beyond ``k``, so that a tie at the edge of the page is mostly seen at once."""
 _GROWTH = 4
 
@@ -111,9 +109,9 @@ class TantivyIndex:
         terms = self._known(terms)
         if not terms or (allowed is not None and not allowed.size):
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
-        if allowed is not None and allowed.size <= TERM_SET_MAX:
-            return self._best(self._restricted(terms, allowed), k, None)
-        return self._best(self._any_of(terms), k, allowed)
+        if allowed is None:
+            return self._best(self._any_of(terms), k, k + _SPARE)
+        return self._best_among(terms, k, allowed)
 
     def scores(self, terms: Sequence[str], ids: Ids) -> Vector:
         """Return the BM25 scores ``(len(ids),)`` of distinct ``ids``; 0 where no term occurs."""
@@ -148,21 +146,26 @@ class TantivyIndex:
             [(tantivy.Occur.Must, self._any_of(terms)), (tantivy.Occur.Must, silent)]
         )
 
-    def _best(self, query: tantivy.Query, k: int, allowed: Ids | None) -> tuple[Ids, Vector]:
-        """Fetch hits until the ``k`` best allowed ones are among them together with all that tie."""
-        wanted = k + _SPARE
-        if allowed is not None:
-            wanted = min(self.count, wanted * self.count // allowed.size)
+    def _best(self, query: tantivy.Query, k: int, wanted: int) -> tuple[Ids, Vector]:
+        """Fetch ``wanted`` hits or more, until the best ``k`` are among them with all that tie with them."""
         while True:
             ids, scores = self._fetched(query, wanted)
-            last = scores[-1] if ids.size == wanted else np.float32(-np.inf)
-            if allowed is not None:
-                inside = np.isin(ids, allowed)
-                ids, scores = ids[inside], scores[inside]
-            if last == -np.inf or (ids.size >= k and last < scores[k - 1]):
-                order = np.lexsort((ids, -scores))[:k]
-                return ids[order], scores[order]
+            if ids.size < wanted or scores[-1] < scores[k - 1]:
+                return _ordered(ids, scores, k)
             wanted *= _GROWTH
+
+    def _best_among(self, terms: Sequence[str], k: int, allowed: Ids) -> tuple[Ids, Vector]:
+        """Fetch hits and keep the allowed ones; ask for those alone once the list would be the longer one."""
+        query = self._any_of(terms)
+        wanted = (k + _SPARE) * self.count // allowed.size
+        while wanted <= allowed.size:
+            ids, scores = self._fetched(query, wanted)
+            inside = np.isin(ids, allowed)
+            found = int(inside.sum())
+            if ids.size < wanted or (found >= k and scores[-1] < scores[inside][k - 1]):
+                return _ordered(ids[inside], scores[inside], k)
+            wanted *= _GROWTH
+        return self._best(self._restricted(terms, allowed), k, k + _SPARE)
 
     def _fetched(self, query: tantivy.Query, limit: int) -> tuple[Ids, Vector]:
         """Return ids and scores of tantivy's first ``limit`` hits."""
@@ -237,6 +240,12 @@ class TantivyWriter:
     ) -> None:
         """Remove the writing folder; what was applied is published."""
         snapshots.close(self._folder)
+
+
+def _ordered(ids: Ids, scores: Vector, k: int) -> tuple[Ids, Vector]:
+    """Return the first ``k``: highest score first, ties by ascending id."""
+    order = np.lexsort((ids, -scores))[:k]
+    return ids[order], scores[order]
 
 
 def _identity(files: Sequence[Path]) -> Identity:
