@@ -5,6 +5,7 @@ here knows where they came from.  A question is prepared before the database is 
 so that no transaction is open while a model runs.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -32,8 +33,12 @@ from search.text.highlight import highlights
 from search.text.language import language
 from search.views import LexicalView, Selection, VectorView
 
-LEXICAL_WEIGHT = 0.2
-"""Weight of BM25 (0 to 1) beside the centred cosine (-1 to 1)."""
+LEXICAL_WEIGHT = 0.024
+"""What BM25, divided by the root of its upper bound for the query, weighs beside the centred cosine.
+
+Undivided, long questions would be answered by words alone; divided by the bound itself, they would hardly
+profit from words.  Across languages BM25 stays near 0 and the cosine decides.
+"""
 
 
 class PassageSource(Protocol):
@@ -101,7 +106,7 @@ def prepare(request: SearchRequest, encoder: Encoder, analyzer: Analyzer) -> Que
         vector = query_vector_given(request.vector, encoder)
     elif request.query is not None:
         checked_query(request.query)
-        terms = [token.term for token in analyzer.tokens(request.query)]
+        terms = analyzer.terms(request.query)
         if mode != "lexical":
             vector = query_vector(request.query, encoder)
     return Question(mode, request.limit, request.group_by, request.explain, terms, vector)
@@ -163,29 +168,25 @@ class DensePart:
 
 @dataclass(frozen=True, slots=True)
 class LexicalPart:
-    """BM25 as a share of what no passage can reach, times a weight."""
+    """BM25 times a factor that is fixed for the query."""
 
     view: LexicalView
     terms: Sequence[str]
     selection: Selection | None
-    weight: float
+    factor: float
     alone: bool
     """Whether only passages that hold a word of the query can be an answer."""
 
     def top(self, k: int) -> Listing:
         """Return the ``k`` best passages by words."""
         ids, scores = self.view.search(self.terms, k, self.selection)
-        scores = self._weighted(scores)
+        scores = scores * np.float32(self.factor)
         ended = ids.size < k
         return Listing(ids, scores, True, 0.0 if ended else float(scores[-1]), self.alone and ended)
 
     def scores(self, ids: Ids) -> Vector:
-        """Return the weighted shares of given passages."""
-        return self._weighted(self.view.scores(self.terms, ids))
-
-    def _weighted(self, scores: Vector) -> Vector:
-        bound = self.view.upper_bound(self.terms)
-        return scores * np.float32(self.weight / bound) if bound > 0 else scores
+        """Return the weighted scores of given passages."""
+        return self.view.scores(self.terms, ids) * np.float32(self.factor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,11 +214,15 @@ class Engine:
         parts: dict[str, Part] = {}
         if question.vector is not None:
             parts["dense"] = DensePart(self.vectors, question.vector, selection)
-        if question.mode == "lexical":
-            parts["lexical"] = LexicalPart(self.words, question.terms, selection, 1.0, alone=True)
-        elif question.mode == "hybrid":
-            parts["lexical"] = LexicalPart(self.words, question.terms, selection, LEXICAL_WEIGHT, alone=False)
+        if question.mode != "dense":
+            factor = self._lexical_factor(question)
+            alone = question.mode == "lexical"
+            parts["lexical"] = LexicalPart(self.words, question.terms, selection, factor, alone)
         return parts
+
+    def _lexical_factor(self, question: Question) -> float:
+        bound = self.words.upper_bound(question.terms)
+        return LEXICAL_WEIGHT / math.sqrt(bound) if question.mode == "hybrid" and bound > 0 else 1.0
 
     def _hit(self, row: Ranked, found: FoundPassage, question: Question) -> Hit:
         marked = highlights(found.passage.text, question.terms, self.analyzer, found.passage.start)
@@ -236,13 +241,12 @@ class Engine:
         """Return what each part was made of, so that a reader can check the sum."""
         told: dict[str, Any] = {"score": "the sum of the parts"}
         if "dense" in row.parts:
-            told["dense"] = {"cosine": row.parts["dense"], "weight": 1.0}
+            told["dense"] = {"cosine": row.parts["dense"], "factor": 1.0}
         if "lexical" in row.parts:
             ids = np.array([row.passage], dtype=np.int64)
             told["lexical"] = {
                 "bm25": float(self.words.scores(question.terms, ids)[0]),
-                "bm25_upper_bound": self.words.upper_bound(question.terms),
-                "weight": 1.0 if question.mode == "lexical" else LEXICAL_WEIGHT,
+                "factor": self._lexical_factor(question),
                 "terms": list(dict.fromkeys(question.terms)),
             }
         return told

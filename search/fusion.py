@@ -1,9 +1,8 @@
 """Merge the evidence of several retrievers about the same passages into one score, exactly.
 
-A passage's score is the sum of its parts, each on a fixed scale of its own: the cosine of centred
-vectors, and BM25 as a share of the score that no passage could reach.  Nothing is normalised over the
-candidates of a query, so a part is zero where it knows nothing (BM25 across languages) instead of
-being blown up to full weight, a score means the same on every page, and the parts add up to it.
+A passage's score is the sum of its parts, each on a scale that the query alone fixes.  Nothing is
+normalised over the candidates, so a part is near zero where it knows nothing (BM25 across languages)
+instead of being blown up to full weight, a score means the same on every page, and the parts add up to it.
 
 Fixed scales also make the answer provably complete.  Every part is a list in descending order, so a
 passage that none of the lists has shown yet scores at most the sum of their last entries (Fagin, Lotem
