@@ -23,6 +23,9 @@ from search.artifacts import DamagedArtifact
 from search.lexical.tantivy_index import TantivyIndex, TantivyWriter
 from search.text.analyzer import Analyzer
 
+_REBUILT_BEYOND = 100_000
+"""Changes beyond which the rows are read anew, in order, instead of being picked by the log."""
+
 log = logging.getLogger(__name__)
 
 
@@ -95,6 +98,8 @@ def follow(database: Database, caches: Path, collection: Collection, analyzer: A
         _rebuild(database, caches, collection, analyzer)
     elif row.covers == collection.change_number:
         return False
+    elif collection.change_number - row.covers > _REBUILT_BEYOND:
+        _rebuild(database, caches, collection, analyzer)
     else:
         try:
             _advance(database, caches, collection, analyzer, row)

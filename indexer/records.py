@@ -158,7 +158,7 @@ class TaskInfo:
 
 @dataclass(frozen=True, slots=True)
 class IngestSummary:
-    """What one ingest did; ``problems`` names what was refused and why."""
+    """What one ingest did; ``problems`` names what was refused and why (the first thousand)."""
 
     collection: str
     created: int
@@ -166,6 +166,7 @@ class IngestSummary:
     unchanged: int
     deleted: int
     passages: int
+    refused: int
     problems: Sequence[Problem]
     seconds: float
     notes: Sequence[str] = ()

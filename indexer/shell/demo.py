@@ -70,7 +70,7 @@ def demo(context: click.Context, once: bool, port: int, home: str | None) -> int
 
 
 def _ingest(service: Service, corpus: Path, console: Console) -> None:
-    with bar(console) as note:
+    with bar(options.errors_console, [corpus]) as note:
         summary = ingest_paths(service, COLLECTION, [corpus], note=note)
     print_summary(summary, console)
 

@@ -1,0 +1,257 @@
+"""Ingesting sources: files, folders, streams; what was refused is told, and the rest is stored.
+
+Documents stream through in batches (``Pipeline``), so the size of a source does not matter.  A source
+that cannot be read costs itself alone.  The worker ingests uploads with the same class.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from time import perf_counter
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from indexer.pipeline import BATCH_CHARACTERS, BATCH_DOCUMENTS, Incoming, Pipeline, checked
+from indexer.readers.base import Extracted, RecordFields, Refused
+from indexer.readers.catalog import read_source
+from indexer.readers.walk import FoundFile, walk
+from indexer.records import IngestSummary, Problem
+from indexer.seen_keys import SeenKeys
+from indexer.service import Service
+from indexer.store import documents
+from indexer.sync import Synced, delete_missing
+from search.errors import CacheLocked, DuplicateKey, SearchError
+
+USUAL_RECORDS = RecordFields()
+PROBLEMS_MAX = 1000
+"""Refusals that are told one by one; beyond, they are only counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an ingest has come."""
+
+    bytes_read: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    passages: int = 0
+    refused: int = 0
+    problems: Sequence[Problem] = field(default_factory=list)
+
+    @property
+    def documents(self) -> int:
+        """Documents that are stored now."""
+        return self.created + self.updated + self.unchanged
+
+
+class Ingest:
+    """One run into one collection; a context manager, for one thread."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        records: RecordFields,
+        note: Callable[[Progress], None],
+        file_bytes_max: int,
+    ) -> None:
+        self._pipeline = pipeline
+        self._records = records
+        self._note = note
+        self._file_bytes_max = file_bytes_max
+        self._pending: list[Incoming] = []
+        self._characters = 0
+        self._finished_bytes = 0
+        self.progress = Progress()
+        self.seen = SeenKeys()
+        self.refused_origins: set[str] = set()
+        """Files in which something was refused; a sync deletes nothing that came from them."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self.flush()
+        finally:
+            self.seen.__exit__(kind, error, trace)
+
+    def file(self, found: FoundFile) -> None:
+        """Ingest one file."""
+        try:
+            with found.path.open("rb") as stream:
+                self.stream(stream, found.key, found.key, found.origin)
+        except OSError as error:
+            self.refuse(Problem(found.key, "unreadable_path", error.strerror or "it cannot be read"))
+            self.refused_origins.add(found.origin)
+
+    def stream(self, stream: BinaryIO, name: str, key: str, origin: str | None = None) -> None:
+        """Ingest what ``stream`` holds; ``key`` is for a document that has none of its own."""
+        try:
+            for found in read_source(stream, name, self._records, self._file_bytes_max):
+                if isinstance(found, Refused):
+                    self._refuse(f"{name}: {found.where}" if found.where else name, found.error, origin)
+                else:
+                    self._take(found, name, found.key or key, origin)
+                self._moved(stream)
+        except SearchError as error:
+            self._refuse(name, error, origin)
+        self._finished_bytes += _position(stream)
+
+    def _take(self, extracted: Extracted, name: str, key: str, origin: str | None) -> None:
+        try:
+            incoming = checked(Incoming(key, extracted, name, origin))
+            if not self.seen.add(key):
+                raise DuplicateKey(
+                    f"a document with the key {key!r} came earlier in this run; give each its own", key=key
+                )
+        except SearchError as error:
+            self._refuse(name if key == name else f"{name}: {key}", error, origin)
+            return
+        self._pending.append(incoming)
+        self._characters += len(extracted.text)
+        if len(self._pending) >= BATCH_DOCUMENTS or self._characters >= BATCH_CHARACTERS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Store what is pending, and tell how far this run has come."""
+        if self._pending:
+            self._count(self._pipeline.store(self._pending))
+            self._pending, self._characters = [], 0
+        self._note(self.progress)
+
+    def _count(self, stored: Sequence[documents.Stored]) -> None:
+        outcomes = [row.outcome for row in stored]
+        now = self.progress
+        self.progress = replace(
+            now,
+            created=now.created + outcomes.count("created"),
+            updated=now.updated + outcomes.count("updated"),
+            unchanged=now.unchanged + outcomes.count("unchanged"),
+            passages=now.passages + sum(row.passages for row in stored),
+        )
+
+    def _moved(self, stream: BinaryIO) -> None:
+        self.progress = replace(self.progress, bytes_read=self._finished_bytes + _position(stream))
+
+    def _refuse(self, where: str, error: SearchError, origin: str | None) -> None:
+        self.refuse(Problem(where, error.code, str(error)))
+        if origin is not None:
+            self.refused_origins.add(origin)
+
+    def refuse(self, problem: Problem) -> None:
+        """Note what could not be taken."""
+        now = self.progress
+        told = [*now.problems, problem] if len(now.problems) < PROBLEMS_MAX else now.problems
+        self.progress = replace(now, refused=now.refused + 1, problems=told)
+
+
+@dataclass(frozen=True, slots=True)
+class IngestOptions:
+    """What a caller may choose about an ingest of paths."""
+
+    records: RecordFields = USUAL_RECORDS
+    encoder: str | None = None
+    recursive: bool = True
+    sync: bool = False
+    yes: bool = False
+    """Let a sync delete more than half."""
+
+
+def ingest_paths(
+    service: Service,
+    collection: str,
+    paths: Sequence[Path],
+    options: IngestOptions = IngestOptions(),
+    note: Callable[[Progress], None] = lambda _: None,
+) -> IngestSummary:
+    """Ingest files and folders, then bring the caches up to date if no other process keeps them.
+
+    Raises:
+        EncoderMismatch: the collection is encoded by another model than the one asked for.
+        TooManyDeletions: a sync would delete more than half; what was read is stored all the same.
+        StorageFull, StoreBusy: the batch at hand is not stored, all before it is.
+    """
+    started = perf_counter()
+    found = service.ensure_collection(collection, options.encoder)
+    with Ingest(service.pipeline(found), options.records, note, service.settings.upload_bytes_max) as ingest:
+        synced = [_ingest_path(ingest, path, options.recursive) for path in paths]
+        ingest.flush()
+        deleted = 0
+        if options.sync:
+            origins = ingest.refused_origins
+            deleted = delete_missing(service.database, found, synced, ingest.seen, origins, many=options.yes)
+        notes = keep_caches(service, collection)
+        return _summary(collection, ingest.progress, deleted, perf_counter() - started, notes)
+
+
+def _ingest_path(ingest: Ingest, path: Path, recursive: bool) -> Synced:
+    whole = True
+    for found in walk(path, recursive):
+        if isinstance(found, Refused):
+            ingest.refuse(Problem(found.where, found.error.code, str(found.error)))
+            whole = False
+        else:
+            ingest.file(found)
+    return Synced(path, whole)
+
+
+def ingest_stream(
+    service: Service,
+    collection: str,
+    stream: BinaryIO,
+    name: str,
+    key: str,
+    options: IngestOptions,
+    note: Callable[[Progress], None] = lambda _: None,
+) -> IngestSummary:
+    """Ingest one stream, such as standard input; ``name`` tells its type by its ending."""
+    started = perf_counter()
+    found = service.ensure_collection(collection, options.encoder)
+    with Ingest(service.pipeline(found), options.records, note, service.settings.upload_bytes_max) as ingest:
+        ingest.stream(stream, name, key)
+        ingest.flush()
+        notes = keep_caches(service, collection)
+        return _summary(collection, ingest.progress, 0, perf_counter() - started, notes)
+
+
+def keep_caches(service: Service, collection: str) -> list[str]:
+    """Fold what was stored into the caches; return what a user should know where that is left undone."""
+    found = service.ensure_collection(collection)
+    try:
+        with service.cache_lock.held("xunyi ingest", service.clock()):
+            service.keeper.inspect(found, service.encoder_of(found))
+            service.keeper.follow(found)
+            if service.keeper.due(found):
+                service.keeper.fold(found, service.encoder_of(found))
+    except CacheLocked as locked:
+        return [f"the caches are left to their keeper: {locked}"]
+    return []
+
+
+def _summary(
+    collection: str, progress: Progress, deleted: int, seconds: float, notes: Sequence[str]
+) -> IngestSummary:
+    return IngestSummary(
+        collection=collection,
+        created=progress.created,
+        updated=progress.updated,
+        unchanged=progress.unchanged,
+        deleted=deleted,
+        passages=progress.passages,
+        refused=progress.refused,
+        problems=progress.problems,
+        seconds=seconds,
+        notes=notes,
+    )
+
+
+def _position(stream: BinaryIO) -> int:
+    """Return how many bytes have been read, as far as the stream can tell (standard input cannot)."""
+    try:
+        return stream.tell()
+    except (OSError, ValueError):
+        return 0

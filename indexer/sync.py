@@ -1,0 +1,69 @@
+"""``--sync``: make a collection equal to the given paths, deletions included, and never more than that.
+
+Deleted is a document that an earlier ingest read from one of the paths and that this run did not see.
+Where the walk met an error, or a file was refused, nothing that came from there is deleted: it may
+still exist.  More than half of what was there is not deleted without being told so.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from indexer.seen_keys import SeenKeys
+from indexer.store import documents
+from indexer.store.collections import Collection
+from indexer.store.sessions import Database
+from search.errors import TooManyDeletions
+
+_SLICE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """One path of a sync and how its walk went."""
+
+    path: Path
+    whole: bool
+    """Whether the walk under it met no error."""
+
+
+def delete_missing(
+    database: Database,
+    collection: Collection,
+    paths: Sequence[Synced],
+    seen: SeenKeys,
+    refused_origins: set[str],
+    *,
+    many: bool,
+) -> int:
+    """Delete what was stored from under the paths and was not seen; return how many documents went.
+
+    Raises:
+        TooManyDeletions: it would be more than half, and ``many`` does not allow that; none is deleted.
+    """
+    compared = 0
+    missing: list[str] = []
+    for synced in paths:
+        if not synced.whole:
+            continue
+        for key, origin in _stored_under(database, collection, synced.path):
+            compared += 1
+            if key not in seen and origin not in refused_origins:
+                missing.append(key)
+    if len(missing) * 2 > compared and not many:
+        raise TooManyDeletions(
+            f"{len(missing)} of {compared} documents are no longer there and would be deleted; "
+            "if that is right, run it again with --yes",
+            missing=len(missing),
+            compared=compared,
+        )
+    for start in range(0, len(missing), _SLICE):
+        with database.write() as connection:
+            documents.delete(connection, collection, missing[start : start + _SLICE])
+    return len(missing)
+
+
+def _stored_under(database: Database, collection: Collection, path: Path) -> Iterator[tuple[str, str]]:
+    real = str(path.resolve())
+    with database.read() as connection:
+        yield from documents.stored_under(connection, collection.id, real.rstrip("/") + "/", real)
