@@ -4,7 +4,8 @@ The graph maps ``input_ids (batch, length)`` to ``last_hidden_state (batch, leng
 token states, so that pooling and token-level ranking both read them.  It has no attention
 mask, because serving never pads.  Matrix products are quantised dynamically and per output channel
 (one scale for a whole matrix costs three points of nDCG across languages), embeddings to int8.
-Only preparation's child process imports this.
+The weights lie in a file of their own, which ONNX Runtime maps instead of copying: an open model
+takes some tens of megabytes of its own instead of 150.  Only preparation's child process imports this.
 """
 
 import warnings
@@ -48,11 +49,14 @@ def export_float32(transformer: torch.nn.Module, graph: Path) -> None:
 
 
 def quantise(graph: Path, int8_graph: Path, *, per_channel: bool = True) -> None:
-    """Write the dynamic int8 form of ``graph``."""
+    """Write the dynamic int8 form of ``graph``, its weights beside it."""
     quantize_dynamic(
         str(graph),
         str(int8_graph),
         op_types_to_quantize=["MatMul", "Gather"],
         per_channel=per_channel,
         weight_type=QuantType.QInt8,
+        # Seven bits lose .0004 of centred cosine here; eight saturate on processors without VNNI.
+        reduce_range=True,
+        use_external_data_format=True,
     )

@@ -1,10 +1,13 @@
 """How close the served int8 model is to the float32 one, and whether that is close enough.
 
-Ranking compares vectors less their mean, so the centred cosine is what counts: one scale per
-tensor still has a plain cosine of .986, but .942 centred, and costs three points of nDCG.
-Preparation's child process measures; ``refuse_unfaithful`` decides.
+Ranking compares queries less the mean of queries of their language, and passages less the mean of
+passages, so what counts is the cosine after each kind's own mean was subtracted.  One scale per
+tensor, for example, still has a plain cosine of .99, but .955 centred, and costs three points of
+nDCG across languages; one per channel has .985.  Preparation's child process measures,
+``refuse_unfaithful`` decides.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -12,7 +15,7 @@ import numpy as np
 from search.arrays import Matrix, Vector, unit_rows
 from search.errors import ModelRefused
 
-COSINE_MIN = 0.99
+COSINE_MIN = 0.98
 CENTRED_MIN = 0.97
 
 
@@ -23,16 +26,18 @@ class Fidelity:
     texts: int
     cosine: float
     centred: float
-    """After each side's own mean was subtracted."""
+    """After each model's own mean over the texts of one kind was subtracted."""
 
 
-def measure(served: Matrix, reference: Matrix) -> Fidelity:
-    """Compare unit rows ``(n, d)`` of the same texts by both models."""
-    return Fidelity(
-        texts=len(served),
-        cosine=float(_cosines(served, reference).mean()),
-        centred=float(_cosines(served - served.mean(axis=0), reference - reference.mean(axis=0)).mean()),
-    )
+def measure(kinds: Sequence[tuple[Matrix, Matrix]]) -> Fidelity:
+    """Compare both models' unit rows ``(n, d)``, given per kind of text (role and language).
+
+    Each kind is centred by itself: between kinds lie wide gaps that no export loses, and that
+    would make any centred cosine look good.
+    """
+    cosines = np.concatenate([_cosines(served, reference) for served, reference in kinds])
+    centred = [_cosines(_centred(served), _centred(reference)) for served, reference in kinds]
+    return Fidelity(len(cosines), float(cosines.mean()), float(np.concatenate(centred).mean()))
 
 
 def refuse_unfaithful(fidelity: Fidelity) -> None:
@@ -46,6 +51,10 @@ def refuse_unfaithful(fidelity: Fidelity) -> None:
         f"texts; this model cannot be served on this machine",
         **asdict(fidelity),
     )
+
+
+def _centred(rows: Matrix) -> Matrix:
+    return np.asarray(rows - rows.mean(axis=0), dtype=np.float32)
 
 
 def _cosines(left: Matrix, right: Matrix) -> Vector:

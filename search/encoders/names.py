@@ -32,6 +32,11 @@ def check_name(name: str) -> None:
     )
 
 
+def display_name(name: str) -> str:
+    """Return ``name`` as messages and logs say it: of a folder its last part, for paths stay private."""
+    return Path(name).resolve().name if Path(name).is_dir() else name
+
+
 def folder_name(name: str) -> str:
     """Return the folder below the models folder that holds the prepared form of ``name``.
 

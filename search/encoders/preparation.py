@@ -17,14 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from search.encoders.names import check_name, folder_name
+from search.artifacts import DamagedArtifact
+from search.encoders.names import check_name, display_name, folder_name
 from search.encoders.prepared import PreparedModel, read_prepared
-from search.errors import ModelRefused, ModelUnavailable, SearchError
+from search.errors import ModelUnavailable, SearchError
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One named part of a preparation; ``number`` counts from 1 to ``total``."""
+    """One named part of a preparation, from 1 to ``total``; 0 while another process prepares the model."""
 
     name: str
     number: int
@@ -44,7 +45,7 @@ def prepare(name: str, models_folder: Path, progress: Progress) -> PreparedModel
     if folder.is_dir():
         try:
             return read_prepared(folder)
-        except ModelRefused:
+        except DamagedArtifact:
             # A prepared model is a cache of its source: a damaged one is made again, in its place.
             pass
     models_folder.mkdir(parents=True, exist_ok=True)
@@ -55,18 +56,20 @@ def prepare(name: str, models_folder: Path, progress: Progress) -> PreparedModel
 def _run_child(name: str, models_folder: Path, progress: Progress) -> None:
     # -P: a folder called "search" where the user happens to stand must not be imported.
     command = [sys.executable, "-P", "-m", "search.encoders.prepare", name, str(models_folder.resolve())]
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
-        child = subprocess.Popen(
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log,
+        subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, encoding="utf-8"
-        )
+        ) as child,
+    ):
         try:
             failure = _follow(_messages(child.stdout), progress)
             status = child.wait()
-        finally:
+        except BaseException:
             child.kill()
-            child.wait()
+            raise
         log.seek(0)
-        _raise_failure(name, status, failure, log)
+        _raise_failure(display_name(name), status, failure, log)
 
 
 def _messages(stream: IO[str] | None) -> Iterator[Mapping[str, Any]]:

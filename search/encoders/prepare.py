@@ -12,7 +12,8 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib import import_module
@@ -24,18 +25,21 @@ import numpy as np
 import torch
 
 from search.arrays import Matrix
+from search.artifacts import DamagedArtifact, publish
 from search.encoders.base import Language, Role
 from search.encoders.built_in_texts import passages, questions
 from search.encoders.export import export_float32, quantise
 from search.encoders.fidelity import Fidelity, measure, refuse_unfaithful
 from search.encoders.names import SOURCES, folder_name
 from search.encoders.onnx_runtime import Graph, pooled
-from search.encoders.prepared import GRAPH, Means, Settings, flush, read_prepared, write_prepared
+from search.encoders.prepared import GRAPH, Means, Settings, read_prepared, write_prepared
 from search.encoders.sources import SourceModel, from_hub_or_folder
 from search.encoders.tokenization import TOKENIZER_FILES, open_tokenizer
-from search.errors import ModelRefused, SearchError, StorageFull
+from search.errors import SearchError, StorageFull
 
+WAITING = "waiting for another process that prepares it"
 STEPS = (
+    WAITING,
     "reading the model",
     "exporting it to ONNX",
     "quantising it to int8",
@@ -43,6 +47,7 @@ STEPS = (
     "computing its means",
     "storing it",
 )
+QUESTIONS_COMPARED = 60
 LIBRARIES = ("onnxruntime", "torch", "transformers", "sentence-transformers", "tokenizers", "sentencepiece")
 
 
@@ -55,7 +60,7 @@ class Channel:
 
     def step(self, name: str) -> None:
         """Report that the step ``name`` begins."""
-        self._send({"step": {"name": name, "number": STEPS.index(name) + 1, "total": len(STEPS)}})
+        self._send({"step": {"name": name, "number": STEPS.index(name), "total": len(STEPS) - 1}})
 
     def failure(self, error: SearchError) -> None:
         """Report the failure that ends the preparation."""
@@ -69,8 +74,10 @@ def main() -> int:
     """Prepare the model that the command line names; 1 after a reported failure."""
     name, models_folder = sys.argv[1], Path(sys.argv[2])
     channel = Channel()
+    # On a busy machine torch's threads wait for each other longer than they compute.
+    torch.set_num_threads(1)
     try:
-        with locked(models_folder / f".{folder_name(name)}.lock"):
+        with locked(models_folder / f".{folder_name(name)}.lock", channel):
             prepare_once(name, models_folder, channel)
     except SearchError as error:
         channel.failure(error)
@@ -86,10 +93,14 @@ def main() -> int:
 
 
 @contextmanager
-def locked(file: Path) -> Iterator[None]:
+def locked(file: Path, channel: Channel) -> Iterator[None]:
     """Hold the lock on ``file``, waiting for whoever has it."""
     with file.open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            channel.step(WAITING)
+            fcntl.flock(stream, fcntl.LOCK_EX)
         yield
 
 
@@ -101,9 +112,11 @@ def prepare_once(name: str, models_folder: Path, channel: Channel) -> None:
     aside = models_folder / f".{folder.name}.preparing"
     _remove(aside)
     aside.mkdir()
+    # The quantiser keeps a float32 copy among temporary files; it belongs on the disk with the room.
+    tempfile.tempdir = str(aside)
     try:
         _build(name, aside, channel)
-        _publish(aside, folder)
+        _replace(folder, aside)
     finally:
         _remove(aside)
 
@@ -111,7 +124,7 @@ def prepare_once(name: str, models_folder: Path, channel: Channel) -> None:
 def _is_whole(folder: Path) -> bool:
     try:
         read_prepared(folder)
-    except ModelRefused:
+    except DamagedArtifact:
         return False
     return True
 
@@ -121,19 +134,20 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def _publish(aside: Path, folder: Path) -> None:
+def _replace(folder: Path, aside: Path) -> None:
+    """Publish ``aside`` as ``folder``; whoever maps the files of a damaged predecessor keeps them."""
     damaged = folder.with_name(f".{folder.name}.damaged")
     _remove(damaged)
     if folder.exists():
         folder.rename(damaged)
-    aside.rename(folder)
-    flush(folder.parent)
+    publish(aside, folder)
     _remove(damaged)
 
 
 def _build(name: str, folder: Path, channel: Channel) -> None:
     channel.step("reading the model")
     source = _load(name)
+    check_room(folder, name, sum(tensor.nbytes for tensor in source.transformer.parameters()))
     (folder / TOKENIZER_FILES[source.tokenizer_kind]).write_bytes(source.tokenizer)
     settings = _settings(source, folder)
 
@@ -157,6 +171,19 @@ def _build(name: str, folder: Path, channel: Channel) -> None:
         "versions": {library: version(library) for library in LIBRARIES},
     }
     write_prepared(folder, name, settings, means, report)
+
+
+def check_room(folder: Path, name: str, float32_bytes: int) -> None:
+    """Raise ``StorageFull`` unless the disk holds what a model of this size needs for a while."""
+    # The exported graph, the quantiser's copy of it, and the int8 form: libraries that meet a full
+    # disk half-way say nothing a user could act on.
+    needed, free = 2.5 * float32_bytes, shutil.disk_usage(folder).free
+    if free < needed:
+        raise StorageFull(
+            f"preparing the model {name} needs {needed / 1e6:.0f} MB of disk for a while and "
+            f"{free / 1e6:.0f} MB are free; free some space and try again",
+            model=name,
+        )
 
 
 def _load(name: str) -> SourceModel:
@@ -183,20 +210,23 @@ def _settings(source: SourceModel, folder: Path) -> Settings:
 
 
 def _fidelity(source: SourceModel, graph: Graph) -> Fidelity:
-    """Compare both models on the shipped passages and questions of the model's languages."""
-    texts: list[tuple[str, Role]] = []
+    """Compare both models on the shipped passages and some questions of the model's languages."""
+    kinds: list[tuple[Sequence[str], Role]] = []
     for language in source.languages:
-        texts += [(text, "passage") for text in passages(language)]
-        texts += [(text, "query") for text in questions(language)[:30]]
-    served = np.concatenate([graph.encode([text], role) for text, role in texts])
-    reference = np.stack([_reference(source, graph.input_ids(text, role)) for text, role in texts])
-    return measure(served, reference)
+        kinds += [(passages(language), "passage"), (questions(language)[:QUESTIONS_COMPARED], "query")]
+    return measure(
+        [(graph.encode(texts, role), _reference(source, graph, texts, role)) for texts, role in kinds]
+    )
 
 
-def _reference(source: SourceModel, ids: list[int]) -> Matrix:
-    with torch.inference_mode():
-        states = source.transformer(input_ids=torch.tensor([ids])).last_hidden_state[0].numpy()
-    return pooled(states, source.pooling)
+def _reference(source: SourceModel, graph: Graph, texts: Sequence[str], role: Role) -> Matrix:
+    """Return the float32 model's unit rows of ``texts``."""
+    rows = []
+    for text in texts:
+        with torch.inference_mode():
+            output = source.transformer(input_ids=torch.tensor([graph.input_ids(text, role)]))
+        rows.append(pooled(output.last_hidden_state[0].numpy(), source.pooling))
+    return np.stack(rows)
 
 
 def _means(graph: Graph, languages: tuple[Language, ...]) -> Means:

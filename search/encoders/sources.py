@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
 from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
 from transformers import BertConfig, BertModel
 
 from search.encoders.base import Language, Role
 from search.encoders.built_in_texts import LANGUAGES, passages
+from search.encoders.names import display_name
 from search.encoders.packages import minilm_folder, packed_e5_file
 from search.encoders.packed_e5 import PackedModel, read_packed_e5
 from search.encoders.prepared import Pooling
@@ -89,7 +92,8 @@ def minilm_from_package() -> SourceModel:
 def from_hub_or_folder(name: str) -> SourceModel:
     """Return a sentence-transformers model by its hub name or the path of its folder."""
     if Path(name).is_dir():
-        return _from_sentence_transformers(name, Path(name).name, "a local folder", None)
+        return _from_sentence_transformers(name, display_name(name), "a local folder", None)
+    _reach(name)
     return _from_sentence_transformers(name, name, f"{name} from the model hub", None)
 
 
@@ -142,14 +146,32 @@ def _from_sentence_transformers(
     )
 
 
+def _reach(name: str) -> None:
+    """Raise ``ModelUnavailable`` unless the hub, or its cache on this machine, knows the model ``name``."""
+    try:
+        hf_hub_download(name, "config.json")
+    except RepositoryNotFoundError:
+        raise ModelUnavailable(
+            f"the model hub has no public model {name}; check its name, or log in to the hub if it is "
+            f"private",
+            model=name,
+        ) from None
+    except LocalEntryNotFoundError:
+        raise ModelUnavailable(
+            f"the model {name} is not on this machine and the model hub cannot be reached; check the "
+            f"connection, or give the path of a folder that holds the model",
+            model=name,
+        ) from None
+
+
 def _load(location: str, name: str) -> SentenceTransformer:
     try:
         return SentenceTransformer(location, device="cpu")
     except Exception as error:
-        # Hub, disk, HTTP and parsing errors of four libraries arrive here; the child's log has the rest.
-        raise ModelUnavailable(
-            f"the model {name} could not be loaded ({type(error).__name__}); check its name and the "
-            f"connection to the model hub, or give the path of a folder that holds the model",
+        # Four libraries raise what they like about files they cannot read; the child's log has it all.
+        raise ModelRefused(
+            f"the model {name} is there but could not be loaded as a sentence-transformers model "
+            f"({type(error).__name__}); give the name or folder of one that is complete",
             model=name,
         ) from error
 
@@ -160,12 +182,14 @@ def _pooling(model: SentenceTransformer, name: str) -> Pooling:
     kinds = [type(module).__name__ for module in chain]
     if kinds not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
         raise ModelRefused(
-            f"the model {name} is made of {', '.join(kinds)}; only Transformer, Pooling and Normalize are served",
+            f"the model {name} is made of {', '.join(kinds)}; only Transformer, Pooling and Normalize are "
+            f"served",
             model=name,
         )
     if len(chain) == 2 and model.similarity_fn_name != "cosine":
         raise ModelRefused(
-            f"the model {name} compares vectors of any length by {model.similarity_fn_name}; only cosine is served",
+            f"the model {name} compares vectors of any length by {model.similarity_fn_name}; only cosine is "
+            f"served",
             model=name,
         )
     pooling: Pooling = chain[1].pooling_mode
