@@ -3,9 +3,13 @@
 A run is cut along its most probable path through jieba's dictionary (a unigram model, solved from the
 right by dynamic programming); characters no word covers stand alone.  The result equals jieba's own
 accurate mode without its hidden Markov model, which finds no more on judged collections and would cost
-memory.  jieba itself is never imported: it keeps its dictionary in 65 MB of every process and a cache
-in the shared temporary folder, while the trie of ``word_trie.py`` is a few mapped megabytes that all
-processes share, and is walked twice as fast.
+memory.  Words of three characters and more are then cut again into words of at most two, so that 大学 is
+found in 清华大学; that gains .003 to .006 nDCG@10 on all of four collections, while keeping the long word
+beside its parts loses.
+
+jieba itself is never imported: it keeps its dictionary in 65 MB of every process and a cache in the
+shared temporary folder, while the trie of ``word_trie.py`` is a few mapped megabytes that all processes
+share, and is walked twice as fast.
 
 Folding to simplified characters is for matching alone and goes character by character, so offsets stay.
 The table is read from the installed opencc package.
@@ -18,6 +22,9 @@ from pathlib import Path
 from threading import Lock
 
 from search.text.word_trie import WordTrie
+
+SHORT_WORD = 2
+"""Characters of the longest word that becomes a term."""
 
 
 class Segmenter:
@@ -33,7 +40,18 @@ class Segmenter:
 
     def words(self, run: str) -> Iterator[str]:
         """Yield the words of ``run``, which together are ``run``."""
-        ends = self._best_ends(run, self._opened())
+        yield from self._path(run, len(run))
+
+    def short_words(self, run: str) -> Iterator[str]:
+        """Yield the words of ``run``, those of three characters and more cut into shorter words."""
+        for word in self._path(run, len(run)):
+            if len(word) > SHORT_WORD:
+                yield from self._path(word, SHORT_WORD)
+            else:
+                yield word
+
+    def _path(self, run: str, longest: int) -> Iterator[str]:
+        ends = _best_ends(run, longest, self._opened())
         start = 0
         while start < len(run):
             yield run[start : ends[start]]
@@ -46,23 +64,23 @@ class Segmenter:
                     self._trie = WordTrie.open(dictionary_path(), self._cache_folder)
         return self._trie
 
-    @staticmethod
-    def _best_ends(run: str, trie: WordTrie) -> list[int]:
-        """Return for each position where the word that starts there ends, on the best path to the end.
 
-        best[i] = max over words i:j of log p(word) + best[j]; of equal paths the longer word wins, as in
-        jieba.
-        """
-        points = [ord(character) for character in run]
-        best = [0.0] * (len(points) + 1)
-        ends = [0] * len(points)
-        for start in range(len(points) - 1, -1, -1):
-            chosen, end = trie.unknown + best[start + 1], start + 1
-            words = trie.words_at(points, start)
-            if words:
-                chosen, end = max((weight + best[stop], stop) for stop, weight in words)
-            best[start], ends[start] = chosen, end
-        return ends
+def _best_ends(run: str, longest: int, trie: WordTrie) -> list[int]:
+    """Return for each position where the word that starts there ends, on the best path to the end.
+
+    best[i] = max over words i:j, no longer than ``longest``, of log p(word) + best[j]; of equal paths the
+    longer word wins, as in jieba.
+    """
+    points = [ord(character) for character in run]
+    best = [0.0] * (len(points) + 1)
+    ends = [0] * len(points)
+    for start in range(len(points) - 1, -1, -1):
+        words = trie.words_at(points, start, longest)
+        if words:
+            best[start], ends[start] = max((weight + best[end], end) for end, weight in words)
+        else:
+            best[start], ends[start] = trie.unknown + best[start + 1], start + 1
+    return ends
 
 
 def dictionary_path() -> Path:
@@ -84,4 +102,5 @@ def simplified_characters() -> dict[int, str]:
         simplified = forms.split(" ")[0]
         if len(traditional) == len(simplified) == 1 and traditional != simplified:
             table[ord(traditional)] = simplified
-    return table
+    # A rare character has a form that is itself simplified further.
+    return {point: table.get(ord(form), form) for point, form in table.items()}

@@ -77,13 +77,11 @@ def _part_terms(part: str, at: int) -> Iterator[Piece]:
 
 def _word_terms(word: str, at: int, width: int | None = None) -> Iterator[Piece]:
     """Yield the term of ``word``, which takes ``width`` characters of the text (by default its own)."""
-    if len(word) <= TERM_CHARACTERS_MAX:
-        if term := _term(word):
-            yield term, at, at + (len(word) if width is None else width)
-        return
-    for start in range(0, len(word), TERM_CHARACTERS_MAX):
-        piece = word[start : start + TERM_CHARACTERS_MAX]
-        yield piece.casefold(), at + start, at + start + len(piece)
+    if len(word) > TERM_CHARACTERS_MAX:
+        for start in range(0, len(word), TERM_CHARACTERS_MAX):
+            yield from _word_terms(word[start : start + TERM_CHARACTERS_MAX], at + start)
+    elif term := _term(word):
+        yield term, at, at + (len(word) if width is None else width)
 
 
 @lru_cache(_WORDS_REMEMBERED)

@@ -18,7 +18,7 @@ from functools import cache
 from unicodedata import is_normalized, normalize
 
 from search.text.chinese import simplified_characters
-from search.text.scripts import HAN, MARKS
+from search.text.scripts import MARKS
 
 # Soft hyphen, zero-width characters, directional controls, variation selectors.
 _INVISIBLE = (
@@ -28,7 +28,7 @@ _INVISIBLE = (
 _JAMO = "\u1160-\u11ff"
 _FOLLOWERS = f"{MARKS}{_INVISIBLE}{_JAMO}"
 # Characters that no normalisation changes, unless a follower comes after them.
-_PLAIN = f"\x00-\x7f{HAN}\u2013\u2014\u201c\u201d\u3001-\u3002\u3008-\u3011"
+_PLAIN = "\x00-\x7f\u3400-\u4dbf\u4e00-\u9fff\u2013\u2014\u201c\u201d\u3001-\u3002\u3008-\u3011"
 
 _INVISIBLE_CHARACTER = re.compile(f"[{_INVISIBLE}]")
 _CLUSTER = re.compile(f"(?P<plain>[{_PLAIN}]+(?![{_FOLLOWERS}]))|.[{_FOLLOWERS}]*", re.DOTALL)
@@ -91,7 +91,7 @@ def _single_characters() -> dict[int, str]:
     table = dict(_APOSTROPHES_AND_HYPHENS)
     simplified = simplified_characters()
     # The ideographic space, compatibility ideographs, full-width and half-width forms.
-    for point in (0x3000, *range(0xF900, 0xFB00), *range(0xFF01, 0xFFEF)):
+    for point in (0x3000, *range(0xF900, 0xFB00), *range(0xFF01, 0xFFEF), *range(0x2F800, 0x2FA20)):
         folded = normalize("NFKC", chr(point))
         if len(folded) == 1 and folded != chr(point):
             table[point] = simplified.get(ord(folded), folded)

@@ -68,17 +68,20 @@ class WordTrie:
             logger.warning("the word dictionary stays in memory, no file can be made: %s", error.strerror)
             return cls(nodes)
 
-    def words_at(self, points: Sequence[int], start: int) -> list[tuple[int, float]]:
-        """Return end and log probability of every word of the text ``points`` that begins at ``start``."""
+    def words_at(self, points: Sequence[int], start: int, longest: int) -> list[tuple[int, float]]:
+        """Return end and log probability of each word of the text ``points`` that begins at ``start``.
+
+        Words of more than ``longest`` characters are left out.
+        """
         characters, children, weights = self._characters, self._children, self._weights
         found: list[tuple[int, float]] = []
         node = self._roots.get(points[start])
-        end, length = start + 1, len(points)
+        end, stop = start + 1, min(len(points), start + longest)
         while node is not None:
             weight = weights[node]
             if weight > -inf:
                 found.append((end, weight))
-            if end == length:
+            if end == stop:
                 break
             last = children[node + 1]
             node = bisect_left(characters, points[end], children[node], last)
