@@ -26,4 +26,5 @@ def answer(value: Any) -> Any:
 
 def problem(error: SearchError) -> dict[str, Any]:
     """Return a deliberate failure as JSON: its stable code, its sentence and its facts."""
-    return {"code": error.code, "detail": str(error)} | answer(error.details)
+    facts: dict[str, Any] = answer(error.details)
+    return {"code": error.code, "detail": str(error)} | facts

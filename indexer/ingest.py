@@ -4,23 +4,24 @@ Documents stream through in batches (``Pipeline``), so the size of a source does
 that cannot be read costs itself alone.  The worker ingests uploads with the same class.
 """
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from indexer.counted_stream import counted
 from indexer.pipeline import BATCH_CHARACTERS, BATCH_DOCUMENTS, Incoming, Pipeline, checked
 from indexer.readers.base import Extracted, RecordFields, Refused
 from indexer.readers.catalog import read_source
 from indexer.readers.walk import FoundFile, walk
-from indexer.records import IngestSummary, Problem
+from indexer.records import IngestSummary, Problem, Stored
 from indexer.seen_keys import SeenKeys
 from indexer.service import Service
-from indexer.store import documents
 from indexer.sync import Synced, delete_missing
-from search.errors import CacheLocked, DuplicateKey, SearchError
+from search.errors import CacheLocked, DuplicateKey, SearchError, UnreadablePath
 
 USUAL_RECORDS = RecordFields()
 PROBLEMS_MAX = 1000
@@ -61,7 +62,6 @@ class Ingest:
         self._file_bytes_max = file_bytes_max
         self._pending: list[Incoming] = []
         self._characters = 0
-        self._finished_bytes = 0
         self.progress = Progress()
         self.seen = SeenKeys()
         self.refused_origins: set[str] = set()
@@ -79,27 +79,51 @@ class Ingest:
         finally:
             self.seen.__exit__(kind, error, trace)
 
-    def file(self, found: FoundFile) -> None:
-        """Ingest one file."""
+    def path(self, path: Path, recursive: bool) -> Synced:
+        """Ingest a file, or all files of a folder; return what a sync must know of it."""
+        whole = True
+        for found in walk(path, recursive):
+            if isinstance(found, Refused):
+                self._refuse(found.where, found.error, None)
+                whole = False
+            else:
+                self._file(found)
+        return Synced(os.path.realpath(path), whole)
+
+    def _file(self, found: FoundFile) -> None:
         try:
-            with found.path.open("rb") as stream:
-                self.stream(stream, found.key, found.key, found.origin)
+            stream = found.path.open("rb")
         except OSError as error:
-            self.refuse(Problem(found.key, "unreadable_path", error.strerror or "it cannot be read"))
-            self.refused_origins.add(found.origin)
+            refusal = UnreadablePath(f"{found.key} cannot be read: {error.strerror}")
+            self._refuse(found.key, refusal, found.origin)
+            return
+        with stream:
+            self.stream(stream, found.key, found.key, found.origin)
 
     def stream(self, stream: BinaryIO, name: str, key: str, origin: str | None = None) -> None:
-        """Ingest what ``stream`` holds; ``key`` is for a document that has none of its own."""
-        try:
-            for found in read_source(stream, name, self._records, self._file_bytes_max):
-                if isinstance(found, Refused):
-                    self._refuse(f"{name}: {found.where}" if found.where else name, found.error, origin)
-                else:
-                    self._take(found, name, found.key or key, origin)
-                self._moved(stream)
-        except SearchError as error:
-            self._refuse(name, error, origin)
-        self._finished_bytes += _position(stream)
+        """Ingest what ``stream`` holds; ``key`` is for a document that has none of its own.
+
+        Raises:
+            StorageFull, StoreBusy: the batch at hand is not stored, all before it is.
+        """
+        followed = counted(stream, self._bytes_moved)
+        for found in self._read(followed, name, origin):
+            if isinstance(found, Refused):
+                self._refuse(found.where, found.error, origin)
+            else:
+                self._take(found, name, found.key or key, origin)
+
+    def _read(self, stream: BinaryIO, name: str, origin: str | None) -> Iterator[Extracted | Refused]:
+        """Yield what a reader finds; only its own failure is the source's fault, never that of the store."""
+        found = read_source(stream, name, self._records, self._file_bytes_max)
+        while True:
+            try:
+                yield next(found)
+            except StopIteration:
+                return
+            except SearchError as error:
+                self._refuse(name, error, origin)
+                return
 
     def _take(self, extracted: Extracted, name: str, key: str, origin: str | None) -> None:
         try:
@@ -123,7 +147,7 @@ class Ingest:
             self._pending, self._characters = [], 0
         self._note(self.progress)
 
-    def _count(self, stored: Sequence[documents.Stored]) -> None:
+    def _count(self, stored: Sequence[Stored]) -> None:
         outcomes = [row.outcome for row in stored]
         now = self.progress
         self.progress = replace(
@@ -134,19 +158,16 @@ class Ingest:
             passages=now.passages + sum(row.passages for row in stored),
         )
 
-    def _moved(self, stream: BinaryIO) -> None:
-        self.progress = replace(self.progress, bytes_read=self._finished_bytes + _position(stream))
+    def _bytes_moved(self, count: int) -> None:
+        self.progress = replace(self.progress, bytes_read=self.progress.bytes_read + count)
 
     def _refuse(self, where: str, error: SearchError, origin: str | None) -> None:
-        self.refuse(Problem(where, error.code, str(error)))
-        if origin is not None:
-            self.refused_origins.add(origin)
-
-    def refuse(self, problem: Problem) -> None:
-        """Note what could not be taken."""
         now = self.progress
+        problem = Problem(where, error.code, str(error))
         told = [*now.problems, problem] if len(now.problems) < PROBLEMS_MAX else now.problems
         self.progress = replace(now, refused=now.refused + 1, problems=told)
+        if origin is not None:
+            self.refused_origins.add(origin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +199,7 @@ def ingest_paths(
     started = perf_counter()
     found = service.ensure_collection(collection, options.encoder)
     with Ingest(service.pipeline(found), options.records, note, service.settings.upload_bytes_max) as ingest:
-        synced = [_ingest_path(ingest, path, options.recursive) for path in paths]
+        synced = [ingest.path(path, options.recursive) for path in paths]
         ingest.flush()
         deleted = 0
         if options.sync:
@@ -186,17 +207,6 @@ def ingest_paths(
             deleted = delete_missing(service.database, found, synced, ingest.seen, origins, many=options.yes)
         notes = keep_caches(service, collection)
         return _summary(collection, ingest.progress, deleted, perf_counter() - started, notes)
-
-
-def _ingest_path(ingest: Ingest, path: Path, recursive: bool) -> Synced:
-    whole = True
-    for found in walk(path, recursive):
-        if isinstance(found, Refused):
-            ingest.refuse(Problem(found.where, found.error.code, str(found.error)))
-            whole = False
-        else:
-            ingest.file(found)
-    return Synced(path, whole)
 
 
 def ingest_stream(
@@ -247,11 +257,3 @@ def _summary(
         seconds=seconds,
         notes=notes,
     )
-
-
-def _position(stream: BinaryIO) -> int:
-    """Return how many bytes have been read, as far as the stream can tell (standard input cannot)."""
-    try:
-        return stream.tell()
-    except (OSError, ValueError):
-        return 0

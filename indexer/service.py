@@ -423,4 +423,5 @@ def _passages_under(connection: Connection, found: Collection, keys: Sequence[st
 
 def _between(snapshot: Snapshot, ids: Ids) -> Vector:
     """Return the unit mean of centred passage vectors."""
-    return unit_rows(snapshot.vectors.vectors(ids).mean(axis=0, keepdims=True))[0]
+    between: Vector = unit_rows(snapshot.vectors.vectors(ids).mean(axis=0, keepdims=True))[0]
+    return between

@@ -7,7 +7,6 @@ still exist.  More than half of what was there is not deleted without being told
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from indexer.seen_keys import SeenKeys
 from indexer.store import documents
@@ -22,7 +21,8 @@ _SLICE = 500
 class Synced:
     """One path of a sync and how its walk went."""
 
-    path: Path
+    root: str
+    """Origin of the file itself, or of the folder that all origins under it begin with."""
     whole: bool
     """Whether the walk under it met no error."""
 
@@ -46,7 +46,7 @@ def delete_missing(
     for synced in paths:
         if not synced.whole:
             continue
-        for key, origin in _stored_under(database, collection, synced.path):
+        for key, origin in _stored_under(database, collection, synced.root):
             compared += 1
             if key not in seen and origin not in refused_origins:
                 missing.append(key)
@@ -63,7 +63,6 @@ def delete_missing(
     return len(missing)
 
 
-def _stored_under(database: Database, collection: Collection, path: Path) -> Iterator[tuple[str, str]]:
-    real = str(path.resolve())
+def _stored_under(database: Database, collection: Collection, root: str) -> Iterator[tuple[str, str]]:
     with database.read() as connection:
-        yield from documents.stored_under(connection, collection.id, real.rstrip("/") + "/", real)
+        yield from documents.stored_under(connection, collection.id, root.rstrip("/") + "/", root)

@@ -17,6 +17,7 @@ from indexer.service import Service
 from indexer.store import changes, collections, passages
 from indexer.store.collections import Collection
 from indexer.store.tables import DocumentRow, EmbeddingRow, PassageRow
+from search.arrays import Ids, Matrix
 from search.artifacts import DamagedArtifact
 from search.centring import centred
 from search.errors import SearchError
@@ -74,8 +75,8 @@ def _passages(service: Service, connection: Connection, collection: Collection) 
         yield Problem(row.key, "passage_mismatch", f"passage {row.ordinal} is not what its offsets name")
     has_passage = sa.exists().where(PassageRow.document_id == DocumentRow.id)
     empty = sa.select(DocumentRow.key).where(DocumentRow.collection_id == collection.id, ~has_passage)
-    for row in connection.execute(empty.limit(_EXAMPLES_MAX)):
-        yield Problem(row.key, "no_passages", "the document has no passages and can never be found")
+    for key in connection.execute(empty.limit(_EXAMPLES_MAX)).scalars():
+        yield Problem(key, "no_passages", "the document has no passages and can never be found")
 
 
 def _vectors(service: Service, connection: Connection, collection: Collection) -> Iterator[Problem]:
@@ -154,5 +155,5 @@ def _lexical(service: Service, connection: Connection, collection: Collection) -
         )
 
 
-def _blocks(connection: Connection, collection: Collection) -> Iterator[tuple[passages.Ids, passages.Matrix]]:
+def _blocks(connection: Connection, collection: Collection) -> Iterator[tuple[Ids, Matrix]]:
     return passages.vector_blocks(connection, collection.id, collection.encoder_id, collection.dimension)

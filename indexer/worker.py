@@ -7,15 +7,19 @@ nothing: a task is begun again and skips what is stored, and a cache is only eve
 import logging
 from collections.abc import Callable
 from threading import Event
+from typing import TypeVar
 
 from indexer.ingest import Ingest, Progress
 from indexer.readers.base import RecordFields
-from indexer.records import Problem, TaskInfo
+from indexer.records import TaskInfo, TaskState
 from indexer.service import Service
 from indexer.store import collections, tasks
+from indexer.store.collections import Collection
 from search.errors import CacheLocked, SearchError
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 POLL_SECONDS = 0.3
 LOCK_POLL_SECONDS = 1.0
@@ -64,6 +68,7 @@ class Worker:
         with self._service.database.write() as connection:
             tasks.begin_again(connection, self._service.clock())
         self._service.keeper.sweep_deleted()
+        self._for_each(lambda found: self._service.keeper.inspect(found, self._service.encoder_of(found)))
 
     def step(self) -> bool:
         """Do one task, or one round of keeping the caches; return whether there was anything to do."""
@@ -73,19 +78,27 @@ class Worker:
         return self._keep()
 
     def _keep(self) -> bool:
-        service = self._service
-        with service.database.read() as connection:
-            found = collections.all_collections(connection)
-        worked = False
-        for collection in found:
-            try:
-                worked |= service.keeper.follow(collection)
-                if service.keeper.due(collection):
-                    service.keeper.fold(collection, service.encoder_of(collection))
-                    worked = True
-            except SearchError as error:
-                log.warning("the caches of %s stay as they are: %s", collection.name, error)
+        return any(self._for_each(self._keep_one))
+
+    def _keep_one(self, found: Collection) -> bool:
+        keeper = self._service.keeper
+        worked = keeper.follow(found)
+        if keeper.due(found):
+            keeper.fold(found, self._service.encoder_of(found))
+            return True
         return worked
+
+    def _for_each(self, work: Callable[[Collection], T]) -> list[T]:
+        """Do ``work`` for every collection; one that cannot be kept now does not hold up the others."""
+        with self._service.database.read() as connection:
+            living = collections.all_collections(connection)
+        results = []
+        for found in living:
+            try:
+                results.append(work(found))
+            except SearchError as error:
+                log.warning("the caches of %s stay as they are: %s", found.name, error)
+        return results
 
     def _do_task(self) -> bool:
         service = self._service
@@ -108,7 +121,7 @@ class Worker:
 
     def _finish(self, task: TaskInfo, error: dict[str, str] | None) -> None:
         with self._service.database.write() as connection:
-            state = "failed" if error else "succeeded"
+            state: TaskState = "failed" if error else "succeeded"
             tasks.finish(connection, task.id, state, error, self._service.clock())
 
     def _ingest(self, task: TaskInfo) -> None:
@@ -134,7 +147,7 @@ class Worker:
                     done=progress.bytes_read,
                     stored=progress.created + progress.updated,
                     unchanged=progress.unchanged,
-                    problems=[Problem(found.where, found.code, found.detail) for found in progress.problems],
+                    problems=progress.problems,
                 )
             if not going_on:
                 raise Canceled

@@ -129,9 +129,10 @@ def _sentence(error: HTTPException) -> str:
 
 
 def _drain(bytes_max: int) -> None:
-    stream = request.environ["wsgi.input"]
-    left = min(bytes_max, request.content_length or 0)
-    while left > 0 and (piece := stream.read(min(left, 1 << 16))):
+    """Read and drop the rest of the body; one of undeclared length only where the server ends it."""
+    ended_by_server = "wsgi.input_terminated" in request.environ
+    left = min(bytes_max, request.content_length or (bytes_max if ended_by_server else 0))
+    while left > 0 and (piece := request.environ["wsgi.input"].read(min(left, 1 << 16))):
         left -= len(piece)
 
 

@@ -260,8 +260,8 @@ def delete(connection: Connection, collection: Collection, keys: Sequence[str]) 
     return Deleted([key for key in asked if key in known], [key for key in asked if key not in known])
 
 
-def stored_under(connection: Connection, collection_id: int, folder_prefix: str, path: str) -> Iterator[str]:
-    """Yield the keys of documents an ingest read from ``path`` or from under ``folder_prefix``."""
+def stored_under(connection: Connection, collection_id: int, folder_prefix: str, path: str) -> Iterator[tuple[str, str]]:
+    """Yield key and origin of the documents an ingest read from ``path`` or from under ``folder_prefix``."""
     query = (
         sa.select(DocumentRow.key, DocumentRow.origin)
         .where(DocumentRow.collection_id == collection_id, DocumentRow.origin.is_not(None))
@@ -270,4 +270,4 @@ def stored_under(connection: Connection, collection_id: int, folder_prefix: str,
     )
     for key, origin in connection.execute(query):
         if origin == path or str(origin).startswith(folder_prefix):
-            yield key
+            yield key, str(origin)

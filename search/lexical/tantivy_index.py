@@ -98,6 +98,11 @@ class TantivyIndex:
         living: int = self._searcher.num_docs
         return living - 1
 
+    def ids(self) -> Ids:
+        """Return the ids of all passages it holds, ascending; reads the whole index."""
+        found, _ = self._fetched(tantivy.Query.exists_query(ID), max(self.count, 1))
+        return np.sort(found)
+
     def intact(self) -> bool:
         """Return whether the files it was opened from are still there, untouched; cheap."""
         return _identity(self._files) == self._identity

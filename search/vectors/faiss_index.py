@@ -124,7 +124,8 @@ def open_mapped(path: Path, ids: Ids) -> Any:
         DamagedArtifact: FAISS cannot read it, or it does not hold one inner-product row for each id.
     """
     try:
-        index = faiss.downcast_index(faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC))
+        # Python already has the right class; downcast_index would give one that does not own its memory.
+        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
     except RuntimeError as error:
         raise DamagedArtifact(f"{path.name} is no readable FAISS file") from error
     if index.ntotal != ids.size or index.metric_type != faiss.METRIC_INNER_PRODUCT:

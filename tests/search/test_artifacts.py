@@ -80,9 +80,9 @@ def test_damage_is_named_without_the_path(folder, kind, complaint):
 
 
 def test_a_folder_that_is_gone_is_damage(tmp_path):
-    with pytest.raises(DamagedArtifact, match="rows.bin is missing"):
+    with pytest.raises(DamagedArtifact, match=r"rows\.bin is missing"):
         verify(tmp_path / "gone", {"rows.bin": {"bytes": 0, "sha256": ""}})
-    with pytest.raises(DamagedArtifact, match="checksums.json is missing"):
+    with pytest.raises(DamagedArtifact, match=r"checksums\.json is missing"):
         verify_sealed(tmp_path / "gone")
 
 

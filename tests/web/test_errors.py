@@ -166,7 +166,7 @@ def test_a_body_over_the_limit_is_refused_without_a_declared_length(client, sett
         environ_overrides={"wsgi.input": Endless(), "wsgi.input_terminated": True},
     )
     assert (answer.status_code, answer.json["code"]) == (413, "too_large")
-    assert Endless.sent < 10 * settings.request_bytes_max
+    assert Endless.sent < 10 * settings.upload_bytes_max
 
 
 def test_a_form_with_too_many_parts_is_refused(client):
