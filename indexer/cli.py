@@ -2,7 +2,7 @@
 
 A command's module is imported when it is called, so that ``serve``, whose own process only watches over
 others, carries none of what searching needs.  Exit status: 0 done, 1 nothing found or a check failed,
-2 wrong use or input.
+2 wrong use or input, 70 a bug.
 """
 
 import logging
@@ -29,7 +29,10 @@ COMMANDS: Mapping[str, str] = {
     "demo": "indexer.shell.demo:demo",
 }
 
+BUG = 70
 INTERRUPTED = 130
+
+log = logging.getLogger(__name__)
 
 
 class Commands(click.Group):
@@ -75,6 +78,9 @@ def run(arguments: list[str]) -> int:
         return _told(error.format_message())
     except (click.Abort, KeyboardInterrupt):
         return _told("stopped", INTERRUPTED)
+    except Exception:
+        log.exception("this is a bug in xunyi; please report it with these lines")
+        return BUG
     return status if isinstance(status, int) else 0
 
 

@@ -40,7 +40,7 @@ def evaluate(
             )
         )
         with options.service(home, settings) as service:
-            found, groups = run_evaluation(service, judged, chosen, encoder, group_by, options.told_step)
+            found, groups = run_evaluation(service, judged, chosen, encoder, group_by, options.tell)
     if as_json:
         options.print_json(_as_dict(found) | ({"groups": groups} if group_by else {}))
         return

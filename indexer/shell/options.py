@@ -13,6 +13,7 @@ from indexer.answers import answer
 from indexer.records import DEFAULT_COLLECTION
 from indexer.service import Service
 from indexer.settings import Settings
+from search.encoders.preparation import Step
 from search.errors import InvalidFilter, InvalidInput
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -49,9 +50,14 @@ def service(home: str | None, settings: Settings | None = None) -> Iterator[Serv
         opened.close()
 
 
-def told_step(step: str) -> None:
-    """Show a step of something that takes its time; on standard error, so that output stays clean."""
-    errors_console.print(f"[dim]{step}[/dim]")
+def told_step(step: Step) -> None:
+    """Show a step of a model's preparation; on standard error, so that output stays clean."""
+    tell(f"preparing the model, step {step.number} of {step.total}: {step.name}")
+
+
+def tell(line: str) -> None:
+    """Show a line about what is going on, on standard error."""
+    errors_console.print(line, style="dim", markup=False)
 
 
 def filter_of(text: str | None) -> Mapping[str, Any] | None:

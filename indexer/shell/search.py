@@ -2,6 +2,7 @@
 
 import click
 from rich.console import Console
+from rich.padding import Padding
 from rich.text import Text
 
 from indexer.shell import options
@@ -80,7 +81,7 @@ def print_result(result: SearchResult, console: Console) -> None:
         console.print("Nothing was found.")
     for rank, hit in enumerate(result.hits, start=1):
         console.print(_heading(rank, hit))
-        console.print(_passage(hit), style="default")
+        console.print(Padding(_passage(hit), (0, 0, 0, 4)))
         if hit.explanation:
             console.print(Text(f"    {hit.explanation}", style="dim"))
         console.print()
@@ -112,4 +113,4 @@ def _passage(hit: Hit) -> Text:
     before = "…" if start else ""
     after = "…" if start + SHOWN_CHARACTERS < len(text) else ""
     line = Text.assemble(before, shown, after)
-    return Text("    ") + Text(" ").join(line.split("\n"))
+    return Text(" ").join(line.split("\n"))
