@@ -57,7 +57,7 @@ class Refused:
     """One record or file that could not be taken, and why; reading goes on after it."""
 
     where: str
-    """Its place inside the source (``line 7``); in a walk the key it would have had."""
+    """Its place, complete in itself: ``notes.jsonl, line 7``; in a walk the key it would have had."""
     error: SearchError
 
 

@@ -56,11 +56,11 @@ class JsonLinesReader:
 
     def _document(self, line: bytes | TooLarge, name: str, number: int) -> Extracted | Refused:
         if isinstance(line, TooLarge):
-            return refused(line, "line", number)
+            return refused(line, name, "line", number)
         try:
             return keyed_document(parse_record(line), self.records, name)
         except SearchError as error:
-            return refused(error, "line", number)
+            return refused(error, name, "line", number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class JsonReader:
         try:
             return keyed_document(checked_object(record), self.records, name)
         except SearchError as error:
-            return refused(error, "record", number)
+            return refused(error, name, "record", number)
 
 
 def keyed_document(record: dict[str, Any], fields: RecordFields, name: str) -> Extracted:

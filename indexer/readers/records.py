@@ -68,10 +68,10 @@ def keyed(document: Extracted, record: Mapping[str, Any], name: str) -> Extracte
     return replace(document, key=f"{name}#{digest}")
 
 
-def refused(error: SearchError, place: str, number: int) -> Refused:
-    """Return the refusal of one record; ``place`` is what is counted, ``line`` or ``record``."""
+def refused(error: SearchError, name: str, place: str, number: int) -> Refused:
+    """Return the refusal of one record of the source ``name``; ``place`` is ``line`` or ``record``."""
     error.details[place] = number
-    return Refused(f"{place} {number}", error)
+    return Refused(f"{name}, {place} {number}", error)
 
 
 def first_given(record: Mapping[str, Any], names: tuple[str, ...]) -> str | None:

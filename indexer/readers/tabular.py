@@ -66,7 +66,7 @@ class CsvReader:
         try:
             return document_of(row, header, name, self.records)
         except SearchError as error:
-            return refused(error, "line", line)
+            return refused(error, name, "line", line)
 
 
 class Lines:
