@@ -4,7 +4,7 @@ gunicorn runs ``web.app:create_app()``; tests give settings of their own.
 """
 
 from flask import Flask
-from werkzeug.routing import BaseConverter
+from werkzeug.routing import BaseConverter, IntegerConverter, Map
 
 from indexer.settings import Settings
 from web import access, errors, headers, limits, service
@@ -21,6 +21,13 @@ class KeyConverter(BaseConverter):
     part_isolating = False
 
 
+class NumberConverter(IntegerConverter):
+    """A number that a database column can hold; there is nothing at an address with a larger one."""
+
+    def __init__(self, map: Map) -> None:
+        super().__init__(map, max=2**63 - 1)
+
+
 def create_app(settings: Settings | None = None) -> Flask:
     """Return the app; without ``settings`` those of the environment.  Opens no database and no model."""
     settings = settings or Settings.from_environment()
@@ -28,7 +35,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.request_class = ApiRequest
     app.json = StrictJSONProvider(app)
     app.url_map.merge_slashes = False  # 'a//b' and 'a/b' are two keys
-    app.url_map.converters["key"] = KeyConverter
+    app.url_map.converters.update(key=KeyConverter, number=NumberConverter)
     service.register(app, settings)
     errors.register(app)
     access.register(app, settings.api_key)

@@ -11,7 +11,7 @@ OPEN = {("GET", "/static/<path:filename>"), ("GET", "/sign-in"), ("POST", "/sign
 
 
 def filled(rule):
-    return re.sub(r"<int:\w+>", "1", re.sub(r"<(?!int:)[^>]*>", "x", rule))
+    return re.sub(r"<number:\w+>", "1", re.sub(r"<(?!number:)[^>]*>", "x", rule))
 
 
 def test_every_route_asks_for_the_key(guarded, guarded_app):

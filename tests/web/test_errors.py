@@ -75,6 +75,8 @@ def test_a_page_tells_the_same_in_the_readers_language(failing):
         ("GET", "/v1/collections/c/search?q=%ED%A0%80", 400, "bad_request", "the address is not UTF-8"),
         ("GET", "/v1/tasks?limit=1&limit=2", 422, "invalid_input", "'limit' is given more than once"),
         ("GET", "/v1/tasks?size=1", 422, "invalid_input", "'size' is not a field of this request"),
+        ("GET", "/v1/tasks?limit=-1", 422, "invalid_input", "'limit' should be greater than or equal to 1"),
+        ("GET", f"/v1/tasks?limit={10**30}", 422, "invalid_input", "'limit' should be less than"),
         ("GET", "/v1/tasks?limit=ten", 422, "invalid_input", "'limit' should be a valid integer"),
         (
             "GET",

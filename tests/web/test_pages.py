@@ -46,9 +46,14 @@ def test_the_question_and_choices_stay_in_the_form(client, library):
 def test_scores_are_shown_with_their_parts(client, library):
     page = client.get("/", query_string={"q": "bread", "collection": library})
     first = text_of(page).partition("Sourdough")[2]
-    total, words, meaning = re.search(r"([\d.]+) words ([\d.]+) meaning ([\d.]+)", first).groups()
-    assert float(words) + float(meaning) == pytest.approx(float(total), abs=0.0015)
-    assert re.search(r'<rect class="dense" x="[\d.]+" width="[\d.]+"', page.text)
+    total, meaning, words = re.search(r"([\d.]+) meaning ([\d.]+) words ([\d.]+)", first).groups()
+    assert float(meaning) + float(words) == pytest.approx(float(total), abs=0.0015)
+    dense, lexical = (
+        float(re.search(rf'<rect class="{name}" x="[\d.]+" width="([\d.]+)"', page.text)[1])
+        for name in ("dense", "lexical")
+    )
+    assert dense + lexical == pytest.approx(100, abs=0.1)
+    assert dense == pytest.approx(100 * float(meaning) / float(total), abs=1)
 
 
 def test_nothing_found_is_said_with_advice(client, library):

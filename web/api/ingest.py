@@ -87,5 +87,6 @@ def _ended(line: int, status: int, code: str, detail: str) -> LineStatus:
 
 
 def _pieces(file: IO[Any]) -> Iterator[bytes]:
-    while piece := file.read(1 << 16):
-        yield piece
+    with file:
+        while piece := file.read(1 << 16):
+            yield piece

@@ -25,11 +25,9 @@ from indexer.records import (
     TaskInfo,
 )
 from search.model import (
-    DEFAULT_MODE,
     LIMIT_MAX,
     QUERY_CHARACTERS_MAX,
     GroupBy,
-    MetadataValue,
     Mode,
     SearchRequest,
     SearchResult,
@@ -87,7 +85,7 @@ class DocumentBody(Body):
     title: str = ""
     metadata: dict[str, Any] = Field(
         default_factory=dict,
-        json_schema_extra={"additionalProperties": TypeAdapter(MetadataValue).json_schema()},
+        description="Text, numbers, booleans, times, lists of them; an inner member becomes `outer.inner`",
     )
     media_type: str = "text/plain"
 
@@ -104,7 +102,7 @@ class SearchBody(Body):
     query: Query | None = None
     vector: list[float] | None = None
     limit: Limit = 10
-    mode: Mode = DEFAULT_MODE
+    mode: Mode | None = None
     filter: dict[str, Any] | None = None
     group_by: GroupBy = "document"
     explain: bool = False
@@ -119,7 +117,7 @@ class SearchParameters(Parameters):
 
     q: Query
     limit: Limit = 10
-    mode: Mode = DEFAULT_MODE
+    mode: Mode | None = None
     filter: FilterText | None = None
     group_by: GroupBy = "document"
     explain: bool = False
@@ -150,7 +148,7 @@ class TaskListParameters(Parameters):
     """The newest tasks, of one collection or of all."""
 
     collection: str | None = None
-    limit: Limit = 50
+    limit: Annotated[int, Field(ge=1, le=LIMIT_MAX)] = 50
 
 
 class UploadForm(BaseModel):

@@ -17,13 +17,15 @@ def list_tasks(query: TaskListParameters) -> Response:
     return reply_list("tasks", service().tasks(query.collection, query.limit))
 
 
-@part.get("/tasks/<int:task_id>", responses={200: answer_of(TaskInfo, "The task")})
+@part.get("/tasks/<number:task_id>", responses={200: answer_of(TaskInfo, "The task")})
 def get_task(path: TaskPath) -> Response:
     """Tell how far a task is and what it refused."""
     return reply(service().task(path.task_id))
 
 
-@part.post("/tasks/<int:task_id>/cancel", responses={200: answer_of(TaskInfo, "The task as it stands now")})
+@part.post(
+    "/tasks/<number:task_id>/cancel", responses={200: answer_of(TaskInfo, "The task as it stands now")}
+)
 def cancel_task(path: TaskPath) -> Response:
     """Stop a task; what it has stored stays."""
     return reply(service().cancel_task(path.task_id))

@@ -37,14 +37,14 @@ def tasks() -> ResponseReturnValue:
     return render_template("tasks.html", tasks=service().tasks(limit=TASKS_SHOWN))
 
 
-@pages.get("/tasks/<int:task_id>")
+@pages.get("/tasks/<number:task_id>")
 def task(task_id: int) -> ResponseReturnValue:
     """Show how far a task is; the page renews itself until the task has ended."""
     found = service().task(task_id)
     return render_template("task.html", task=found, ended=found.state in ENDED)
 
 
-@pages.post("/tasks/<int:task_id>/cancel")
+@pages.post("/tasks/<number:task_id>/cancel")
 def cancel(task_id: int) -> ResponseReturnValue:
     """Stop a task and show it."""
     service().cancel_task(task_id)
