@@ -6,7 +6,7 @@ others, carries none of what searching needs.  Exit status: 0 done, 1 nothing fo
 """
 
 import logging
-import signal
+import os
 import sys
 from collections.abc import Mapping
 from importlib import import_module
@@ -63,8 +63,6 @@ def group(context: click.Context, home: str | None) -> None:
 def main() -> None:
     """Run one command and leave with its exit status."""
     logging.basicConfig(level=logging.WARNING, format="xunyi: %(message)s", stream=sys.stderr)
-    # A reader that goes away (`| head`) is no failure to report.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     sys.exit(run(sys.argv[1:]))
 
 
@@ -76,12 +74,20 @@ def run(arguments: list[str]) -> int:
         return _told(str(error))
     except click.ClickException as error:
         return _told(error.format_message())
+    except BrokenPipeError:
+        return _reader_gone()
     except (click.Abort, KeyboardInterrupt):
         return _told("stopped", INTERRUPTED)
     except Exception:
         log.exception("this is a bug in xunyi; please report it with these lines")
         return BUG
     return status if isinstance(status, int) else 0
+
+
+def _reader_gone() -> int:
+    """End quietly: whoever read the output (`| head`) has had enough of it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def _told(message: str, status: int = 2) -> int:
