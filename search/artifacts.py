@@ -11,7 +11,7 @@ Vector generations, lexical snapshots and the word trie are made with these func
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 Description = dict[str, dict[str, int | str]]
@@ -103,26 +103,31 @@ def verify_sealed(folder: Path) -> Description:
     return described
 
 
-def publish(temporary: Path, final: Path) -> None:
+def publish(temporary: Path, final: Path, durable: Container[str] = frozenset()) -> None:
     """Make the files of ``temporary`` durable and read-only, and let it appear as ``final`` at once.
 
-    Both lie in the same folder's file system.  The folder itself stays writable: engines keep lock
-    files beside their data.
+    The folder itself stays writable: engines keep lock files beside their data.
+
+    Args:
+        temporary: holds files only; in the same file system as ``final``.
+        final: the folder's name from now on.
+        durable: names of files that were published before, as links of which they are here.
 
     Raises:
         FileExistsError: ``final`` is there already; nothing was renamed.
     """
     for path in temporary.iterdir():
-        path.chmod(_READ_ONLY)
-        _sync(path)
-    _sync(temporary)
+        if path.name not in durable:
+            path.chmod(_READ_ONLY)
+            sync(path)
+    sync(temporary)
     if final.exists():
         raise FileExistsError(f"{final.name} is published already")
     temporary.rename(final)
-    _sync(final.parent)
+    sync(final.parent)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Force a file's content, or a folder's entries, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:

@@ -52,10 +52,12 @@ class TantivyIndex:
         with tantivy_reads():
             self._searcher = index.searcher()
             hits = self._searcher.search(term_query(index, MARKER_TERM), 1).hits
-        if not hits:
-            raise DamagedArtifact("the lexical index has no marker")
-        self._marker: int = self._searcher.fast_field_values(COVERS, [hits[0][1]])[0]
-        self._documents, self._average_length = self._totals(hits[0][1])
+            if not hits:
+                raise DamagedArtifact("the lexical index has no marker")
+            marker = hits[0][1]
+            self._marker: int = self._searcher.fast_field_values(COVERS, [marker])[0]
+            explanation = term_query(index, MARKER_TERM).explain(self._searcher, marker).to_json()
+        self._documents, self._average_length = _totals(explanation)
 
     @classmethod
     def open(cls, folder: Path) -> "TantivyIndex":
@@ -162,7 +164,7 @@ class TantivyIndex:
     def _best_among(self, terms: Sequence[str], k: int, allowed: Ids) -> tuple[Ids, Vector]:
         """Fetch hits and keep the allowed ones; ask for those alone once the list would be the longer one."""
         query = self._any_of(terms)
-        wanted = (k + _SPARE) * self.count // allowed.size
+        wanted = max(k + _SPARE, (k + _SPARE) * self.count // allowed.size)
         while wanted <= allowed.size:
             ids, scores = self._fetched(query, wanted)
             inside = np.isin(ids, allowed)
@@ -180,17 +182,6 @@ class TantivyIndex:
         scores = np.fromiter((score for score, _ in hits), dtype=np.float32, count=len(hits))
         return np.array(ids, dtype=np.int64), scores
 
-    def _totals(self, marker: tantivy.DocAddress) -> tuple[int, float]:
-        """Return N and the average length as tantivy has them; only its explanations tell."""
-        explanation = term_query(self._index, MARKER_TERM).explain(self._searcher, marker)
-        told: dict[str, float] = {}
-        open_nodes = [json.loads(explanation.to_json())]
-        while open_nodes:
-            node = open_nodes.pop()
-            told[node["description"].partition(",")[0]] = node["value"]
-            open_nodes += node.get("details", [])
-        return int(told["N"]), told["avgdl"]
-
 
 class TantivyWriter:
     """Writes snapshots into a folder; for whoever holds the cache lock.  A context manager.
@@ -204,6 +195,7 @@ class TantivyWriter:
         self._index = index
         self._known = known
         self._marker = marker
+        self._unpublished = False
 
     @classmethod
     def create(cls, folder: Path) -> "TantivyWriter":
@@ -232,8 +224,12 @@ class TantivyWriter:
         Ids that are added must not be in the index; ids to be removed need not.  Memory stays bounded
         however many there are.
         """
+        if self._unpublished:
+            raise RuntimeError("the last commit was never published; close this writer and open a new one")
         commit(self._index, added, removed, covers)
+        self._unpublished = True
         self._known = snapshots.publish_snapshot(self._folder, self._known)
+        self._unpublished = False
         self._marker = covers
 
     def __enter__(self) -> "TantivyWriter":
@@ -245,6 +241,17 @@ class TantivyWriter:
     ) -> None:
         """Remove the writing folder; what was applied is published."""
         snapshots.close(self._folder)
+
+
+def _totals(explanation: str) -> tuple[int, float]:
+    """Return N and the average length that tantivy scores with; only its explanations tell."""
+    told: dict[str, float] = {}
+    nodes = [json.loads(explanation)]
+    while nodes:
+        node = nodes.pop()
+        told[node["description"].partition(",")[0]] = node["value"]
+        nodes += node.get("details", [])
+    return int(told["N"]), told["avgdl"]
 
 
 def _ordered(ids: Ids, scores: Vector, k: int) -> tuple[Ids, Vector]:

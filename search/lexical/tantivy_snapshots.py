@@ -16,7 +16,7 @@ import os
 import shutil
 from pathlib import Path
 
-from search.artifacts import MANIFEST, DamagedArtifact, Description, publish, seal, verify_sealed
+from search.artifacts import MANIFEST, DamagedArtifact, Description, publish, seal, sync, verify_sealed
 
 _WRITING = "writing"
 _ASIDE = "publishing"
@@ -67,10 +67,11 @@ def publish_snapshot(folder: Path, known: Description) -> Description:
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()
     _link(writing, aside, _living_files(writing))
-    described = seal(aside, {name: facts for name, facts in known.items() if name not in (_META, _MANAGED)})
+    segments = {name: facts for name, facts in known.items() if name not in (_META, _MANAGED)}
+    described = seal(aside, segments)
     last = sorted(path for path in folder.iterdir() if path.name.isdecimal())
     number = int(last[-1].name) + 1 if last else 1
-    publish(aside, folder / f"{number:012d}")
+    publish(aside, folder / f"{number:012d}", durable=segments)
     for old in last:
         shutil.rmtree(old, ignore_errors=True)
     return described
@@ -106,3 +107,4 @@ def _link_or_copy(source: Path, target: Path) -> None:
         if error.errno not in _NO_LINKS:
             raise
         shutil.copyfile(source, target)
+        sync(target)  # a link would have been durable already

@@ -102,6 +102,14 @@ def test_files_the_manifest_does_not_name_are_ignored(folder):
     verify_sealed(folder)
 
 
+def test_what_is_durable_already_is_not_synced_again(folder, tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(artifacts, "sync", lambda path: synced.append(path.name))
+    publish(folder, tmp_path / "final", durable={"rows.bin"})
+    assert synced == ["ids.npy", "aside", tmp_path.name]
+    assert (tmp_path / "final" / "rows.bin").exists()
+
+
 def test_nothing_is_published_over_what_is_there(folder, tmp_path):
     final = tmp_path / "final"
     final.mkdir()
