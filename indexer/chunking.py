@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from indexer.outline import Part, Path, common_path, outline
+from indexer.outline import HeadingPath, Part, common_path, outline
 from indexer.readers.base import Extracted
 from indexer.sentences import Span, Splitter, clauses, lines, paragraphs, pieces, sentences, words
 
@@ -79,7 +79,7 @@ class Unit:
 class Section:
     """Text under one heading, or under several that were too short to stand alone."""
 
-    path: Path
+    path: HeadingPath
     line: tuple[Unit, ...]
     """The heading's own line, which comes before the text."""
     units: tuple[Unit, ...]
@@ -198,12 +198,12 @@ class Cutter:
         united = Section(path, (), units)
         return united if united.cost <= self._room(path) else None
 
-    def _heading(self, path: Path) -> str:
+    def _heading(self, path: HeadingPath) -> str:
         names = [heading.text for heading in path]
         repeats = bool(names) and names[0].strip().casefold() == self._document.title.strip().casefold()
         return HEADING_SEPARATOR.join(names[repeats:])
 
-    def _room(self, path: Path) -> int:
+    def _room(self, path: HeadingPath) -> int:
         """Return how many tokens title and headings leave to the text."""
         around = self._count(passage_input(self._document.title, self._heading(path), ""))
         return max(self._budget - around - 1, self._budget // 3)

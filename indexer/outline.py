@@ -12,7 +12,7 @@ from indexer.readers.base import Heading
 HEADING_CHARACTERS_MAX = 200
 """A longer heading is a paragraph in large letters and counts as text."""
 
-Path = tuple[Heading, ...]
+HeadingPath = tuple[Heading, ...]
 """The headings from the outermost down to a part's own."""
 
 
@@ -20,7 +20,7 @@ Path = tuple[Heading, ...]
 class Part:
     """``text[start:end]``, the text under a heading; ``text[line_start:start]`` is that heading's line."""
 
-    path: Path
+    path: HeadingPath
     line_start: int
     start: int
     end: int
@@ -42,7 +42,7 @@ def outline(text: str, headings: Sequence[Heading]) -> list[Part]:
     parts = [Part((), 0, 0, first)] if text[:first].strip() else []
     covered = first if parts else 0
     bare = False
-    path: Path = ()
+    path: HeadingPath = ()
     for heading, following in zip_longest(marks, marks[1:]):
         path = (*(above for above in path if above.level < heading.level), heading)
         start, end = line_end(text, heading), following.start if following else len(text)
@@ -62,7 +62,7 @@ def line_end(text: str, heading: Heading) -> int:
     return newline if newline >= 0 else len(text)
 
 
-def common_path(one: Path, other: Path) -> Path:
+def common_path(one: HeadingPath, other: HeadingPath) -> HeadingPath:
     """Return the headings that two parts share; equal words at different places are different headings."""
     shared = next(
         (depth for depth, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), None

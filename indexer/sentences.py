@@ -25,7 +25,7 @@ PARAGRAPH_END = re.compile(
     rf"|(?<=[{WIDE_ENDS}.!?”」』])\n"  # the line ends where a sentence does
     r"|\n(?=[ \t]*(?:[-*•·●] |\d{1,3}[.)、．]|[(（]\d{1,3}[)）]|[一二三四五六七八九十]{1,3}、))"  # an item
 )
-CLAUSE_END = re.compile(rf"(?:[，；：、]|——|[,;:](?=\s))[{re.escape(CLOSERS)}]*")
+CLAUSE_END = re.compile(rf"(?:[，；：、]|——|[,;:](?=[\s\u3400-\u9fff]))[{re.escape(CLOSERS)}]*")
 WORD = re.compile(r"\S+")
 LINE_END = re.compile(r"\n")
 
@@ -112,6 +112,8 @@ def ends_with_dot(text: str, found: re.Match[str], marks: str, end: int) -> bool
     """Say whether a dot or an ellipsis before white space ends a sentence."""
     following = WORD.search(text, found.end(), min(end, found.end() + WORD_CHARACTERS))
     next_character = following[0][0] if following else ""
+    if text[found.start() - 1].isspace():  # set apart, as in text that was tokenised once
+        return True
     if next_character.islower():
         return False
     return marks != "." or not is_abbreviation(text, found.start(), next_character)

@@ -16,7 +16,7 @@ from indexer.readers.common_hanzi import COMMON
 from search.errors import InvalidEncoding, UnknownFileType
 
 BYTE_ORDER_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -24,7 +24,7 @@ BYTE_ORDER_MARKS = (
     ("\ufeff".encode("gb18030"), "gb18030"),
 )
 
-LABELS = {"utf-8-sig": "UTF-8", "big5hkscs": "Big5"}
+LABELS = {"big5hkscs": "Big5", "cp1252": "Windows-1252"}
 """What people call the codecs whose own name is no help."""
 
 PLAUSIBLE = 0.3

@@ -128,13 +128,14 @@ def xml(opened: Archive, part: str) -> Element:
 
 def compose(found: Iterable[WordBlock], composer: Composer) -> None:
     """Write blocks into ``composer``, items of a list and rows of a table close together."""
-    grouped = False
+    group = None
     for block in found:
         if block.level is None:
-            composer.block(block.text, "\n" if grouped and block.grouped else BLOCK_BREAK)
+            close = block.group is not None and block.group == group
+            composer.block(block.text, "\n" if close else BLOCK_BREAK)
         else:
             composer.heading(block.text, block.level)
-        grouped = block.grouped
+        group = block.group
 
 
 def core_properties(opened: Archive) -> Mapping[str, str]:

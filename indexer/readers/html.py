@@ -105,7 +105,7 @@ def declared_charset(data: bytes) -> str | None:
         return None
     try:
         codec = codecs.lookup(found[1].decode("ascii")).name
-        b"".decode(codec)
+        b"a".decode(codec)  # base64 and its like are codecs too
     except (LookupError, UnicodeDecodeError):
         return None
     # In real UTF-16 the declaration would not have been found, so a page that claims it is wrong.
@@ -119,7 +119,7 @@ def parse_page(page: str, name: str) -> html.HtmlElement:
     except etree.LxmlError:
         raise BrokenFile(f"{name} is not HTML that can be read: its tags are nested too deeply") from None
     if root is None:
-        raise NoText(f"{name} holds white space only")
+        raise NoText(f"{name} is a page without text")
     return root
 
 

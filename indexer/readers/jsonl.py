@@ -58,7 +58,7 @@ class JsonLinesReader:
         if isinstance(line, TooLarge):
             return refused(line, name, "line", number)
         try:
-            return keyed_document(parse_record(line), self.records, name)
+            return keyed_document(parse_record(line.rstrip(b"\r\n")), self.records, name)
         except SearchError as error:
             return refused(error, name, "line", number)
 
@@ -89,7 +89,7 @@ class JsonReader:
             return parse(data)
         except InvalidRecord as error:
             hint = "; if every line is an object of its own, name the file .jsonl"
-            raise InvalidRecord(f"{name} is no JSON: {error}{hint}") from None
+            raise InvalidRecord(f"{name} cannot be read: {error}{hint}") from None
 
     def _document(self, record: Any, name: str, number: int) -> Extracted | Refused:
         try:
@@ -125,20 +125,21 @@ def parse(data: bytes) -> Any:
     try:
         return json.loads(data.decode(), object_pairs_hook=unique_fields, parse_constant=no_number)
     except UnicodeDecodeError as error:
-        raise InvalidEncoding(f"the record is not valid UTF-8: see its byte {error.start + 1}") from None
+        raise InvalidEncoding(f"it is not valid UTF-8: see byte {error.start + 1}") from None
     except json.JSONDecodeError as error:
-        raise InvalidRecord(f"the record is no JSON: {error.msg} at column {error.colno}") from None
+        place = f"line {error.lineno}, column" if error.lineno > 1 else "column"
+        raise InvalidRecord(f"it is no JSON: {error.msg} at {place} {error.colno}") from None
     except RecursionError:
-        raise InvalidRecord("the record nests objects or lists too deeply") from None
+        raise InvalidRecord("it nests objects or lists too deeply") from None
     except ValueError:  # Python refuses to read integers of thousands of digits
-        raise InvalidRecord("the record holds a whole number of too many digits") from None
+        raise InvalidRecord("it holds a whole number of too many digits") from None
 
 
 def unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return an object's fields; a name that comes twice would hide its first value."""
     fields = dict(pairs)
     if len(fields) < len(pairs):
-        raise InvalidRecord("an object of the record names the same field twice")
+        raise InvalidRecord("an object names the same field twice")
     return fields
 
 

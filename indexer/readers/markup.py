@@ -28,6 +28,7 @@ LAYOUT = ("table", "p", "div", "ul", "ol", "pre", "blockquote", *HEADINGS)
 """A table that holds one of these is a frame for other blocks and not rows of data."""
 
 CELLS = frozenset(("td", "th"))
+EMPTY_CELLS = " |\n\xa0"
 
 WHITE = re.compile(r"[ \t\n\f\r]+")
 SPACES = re.compile(r" *\n *| {2,}")
@@ -52,10 +53,10 @@ def parse(text: str) -> html.HtmlElement | None:
     """
     # Without huge_tree all text below the 256th level is left out in silence.
     parser = html.HTMLParser(encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True)
-    data = text.encode()
-    if not data.strip():
+    try:
+        root = html.document_fromstring(text.encode(), parser=parser)
+    except etree.ParserError:  # raised for a document without any element or text
         return None
-    root = html.document_fromstring(data, parser=parser)
     if any("depth" in entry.message for entry in parser.error_log):
         raise etree.LxmlError("nested too deeply")
     return root
@@ -130,11 +131,10 @@ class BlockWriter:
 
     def _gathered(self) -> str:
         text = "".join(self._pieces)
-        return (
-            text.strip("\n")
-            if self._verbatim
-            else SPACES.sub(lambda run: run[0].strip(" ") or " ", text).strip()
-        )
+        if self._verbatim:
+            return text.strip("\n")
+        text = SPACES.sub(lambda run: run[0].strip(" ") or " ", text)
+        return text.strip(EMPTY_CELLS) if self._in_row else text.strip()
 
     @property
     def _in_group(self) -> bool:

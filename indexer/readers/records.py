@@ -30,7 +30,7 @@ from search.errors import InvalidRecord, NoText, SearchError
 INTEGER_MAX = 2**53
 """Beyond it a float is not exact any more, so such a number cannot be compared with others."""
 
-Path = tuple[str, ...]
+FieldPath = tuple[str, ...]
 """The names from the record down to a value."""
 
 UNPREFIXED = "metadata"
@@ -104,7 +104,7 @@ def key_value(record: Mapping[str, Any], name: str) -> str:
 
 def metadata(record: Mapping[str, Any]) -> dict[str, FieldValue]:
     """Return the typed fields of what is left of a record, in order."""
-    paths: dict[str, Path] = {}
+    paths: dict[str, FieldPath] = {}
     fields: dict[str, FieldValue] = {}
     lists: dict[str, list[Scalar]] = {}
     for path, value, in_list in leaves(record):
@@ -119,12 +119,12 @@ def metadata(record: Mapping[str, Any]) -> dict[str, FieldValue]:
     return {**fields, **{name: one_kind(values, name) for name, values in lists.items()}}
 
 
-def leaves(record: Mapping[str, Any]) -> Iterator[tuple[Path, Any, bool]]:
+def leaves(record: Mapping[str, Any]) -> Iterator[tuple[FieldPath, Any, bool]]:
     """Yield path, value and whether a list is on the way, for every value in document order.
 
     Works on a stack of its own: a record may nest deeper than Python calls.
     """
-    waiting: list[tuple[Path, Any, bool]] = [((), record, False)]
+    waiting: list[tuple[FieldPath, Any, bool]] = [((), record, False)]
     while waiting:
         path, value, in_list = waiting.pop()
         if isinstance(value, dict):
@@ -135,7 +135,7 @@ def leaves(record: Mapping[str, Any]) -> Iterator[tuple[Path, Any, bool]]:
             yield path, value, in_list
 
 
-def dotted(path: Path) -> str:
+def dotted(path: FieldPath) -> str:
     """Return the name of a field; what stands inside ``metadata`` has no prefix."""
     return ".".join(path[1:] if path[0] == UNPREFIXED and len(path) > 1 else path)
 

@@ -22,6 +22,7 @@ CHARACTERS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
 PARAGRAPHS_AND_TABLES = frozenset(("p", "tbl"))
 ROWS, CELLS = frozenset(("tr",)), frozenset(("tc",))
 
+LIST = 0
 HEADING_NAME = re.compile(r"heading ([1-9])", re.IGNORECASE)
 NO_LEVEL = 9
 
@@ -45,8 +46,8 @@ class WordBlock:
     """Level of a heading, from 1."""
     titles: bool = False
     """Whether it has the style of the document's title."""
-    grouped: bool = False
-    """Whether it is an item of a list or a row of a table."""
+    group: int | None = None
+    """What it stands close together with: ``LIST``, or the number of its table."""
 
 
 def local(element: Element) -> str:
@@ -150,12 +151,15 @@ def paragraph(element: Element, styles: Mapping[str, Style]) -> WordBlock:
     text = text_of(element)
     if level is None and titles:
         level = 1
-    return WordBlock(f"- {text.strip()}" if listed and text.strip() else text, level, titles, listed)
+    if listed and text.strip():
+        return WordBlock(f"- {text.strip()}", group=LIST)
+    return WordBlock(text, level, titles)
 
 
 def blocks(root: Element, styles: Mapping[str, Style]) -> Iterator[WordBlock]:
     """Yield paragraphs and table rows in order; a table of one column is but a frame around its blocks."""
     waiting = list(nearest(root, PARAGRAPHS_AND_TABLES))[::-1]
+    tables = 0
     while waiting:
         element = waiting.pop()
         if local(element) == "p":
@@ -166,9 +170,10 @@ def blocks(root: Element, styles: Mapping[str, Style]) -> Iterator[WordBlock]:
             framed = [nearest(cell, PARAGRAPHS_AND_TABLES) for cells in rows for cell in cells]
             waiting += [inner for blocks_of_cell in framed for inner in blocks_of_cell][::-1]
         else:
-            yield from map(row_block, rows)
+            tables += 1
+            yield from (WordBlock(row_text(cells), group=tables) for cells in rows)
 
 
-def row_block(cells: list[Element]) -> WordBlock:
-    """Return the block of a table row, its cells on one line."""
-    return WordBlock(" | ".join(one_line(text_of(cell)) for cell in cells).strip(" |"), grouped=True)
+def row_text(cells: list[Element]) -> str:
+    """Return the cells of a table's row on one line."""
+    return " | ".join(one_line(text_of(cell)) for cell in cells).strip(" |")
