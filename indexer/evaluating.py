@@ -17,7 +17,7 @@ from indexer.records import IngestSummary
 from indexer.service import Service
 from indexer.store import collections, passages
 from indexer.store.passages import StoredPassages
-from search.engine import DensePart
+from search.engine import DensePart, Pool
 from search.errors import InvalidInput
 from search.evaluation.judged import Judged, Query
 from search.evaluation.measures import DEPTH, measure
@@ -139,7 +139,7 @@ def _raw_answerer(service: Service) -> Answerer:
         vector = encoder.encode([query.text], "query")[0]
         with service.database.read() as connection:
             source = StoredPassages(connection)
-            ranking = rank({"dense": DensePart(view, vector, None)}, DEPTH, source.documents_of)
+            ranking = rank({"dense": DensePart(view, vector, [Pool(None)])}, DEPTH, source.documents_of)
             found = source.passages([row.passage for row in ranking.rows])
             return [found[row.passage].key for row in ranking.rows]
 

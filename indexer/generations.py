@@ -84,7 +84,7 @@ def open_generation(caches: Path, manifest: Manifest, encoder: Encoder) -> Vecto
     if ids.shape != (manifest.count,):
         raise DamagedArtifact(f"generation {manifest.id} does not hold {manifest.count} ids")
     kind = GraphFile if manifest.kind == "hnsw" else FlatFile
-    return kind(folder / VECTORS_FILE, np.asarray(ids))
+    return kind(folder / VECTORS_FILE, np.asarray(ids), manifest.dimension)
 
 
 def inspect(database: Database, caches: Path, collection: Collection, encoder: Encoder) -> None:

@@ -305,7 +305,8 @@ class Service:
             vector = _between(snapshot, like) - (_between(snapshot, unlike) if unlike.size else 0)
             others = snapshot.selection.ids if snapshot.selection else snapshot.vectors.all_ids()
             selection = Selection(np.setdiff1d(others, np.union1d(like, unlike)))
-            question = Question("dense", request.limit, "document", False, [], unit_rows(vector[None, :])[0])
+            unit = unit_rows(vector[None, :])[0]
+            question = Question("dense", request.limit, "document", False, [], unit, "en")
             return _answered(engine, replace(snapshot, selection=selection), question)
 
         found = self._find(collection)
@@ -328,7 +329,8 @@ class Service:
                 except Behind:
                     continue
                 source = StoredPassages(connection)
-                engine = Engine(snapshot.vectors, snapshot.words, source, self.analyzer)
+                views = (snapshot.vectors, snapshot.words, snapshot.languages)
+                engine = Engine(*views, source, self.analyzer)
                 return use(engine, snapshot, connection)
 
     def _picture(self, found: Collection) -> CollectionPicture:

@@ -25,6 +25,7 @@ from search.arrays import Ids
 from search.artifacts import DamagedArtifact
 from search.centring import centred
 from search.encoders.base import Encoder
+from search.languages import LanguageView
 from search.lexical.tantivy_index import TantivyIndex
 from search.text.analyzer import Analyzer
 from search.vectors.exact_index import ExactIndex
@@ -68,11 +69,20 @@ class _Words:
 
 
 @dataclass(frozen=True, slots=True)
+class _Languages:
+    """Languages as of the change ``covers``."""
+
+    view: LanguageView
+    covers: int
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """What one search works with."""
 
     vectors: VectorView
     words: LexicalView
+    languages: LanguageView
     selection: Selection | None
     degraded: tuple[str, ...]
 
@@ -88,6 +98,7 @@ class CollectionPicture:
         self._lock = Lock()
         self._vectors: _Vectors | None = None
         self._words: _Words | None = None
+        self._languages: _Languages | None = None
         self._selections: dict[str, Selection] = {}
         self._selections_at = -1
 
@@ -101,9 +112,10 @@ class CollectionPicture:
         with self._lock:
             vectors = self._vectors = self._current_vectors(connection, collection)
             words = self._words = self._current_words(connection, collection)
+            languages = self._languages = self._current_languages(connection, collection, vectors.view)
             selection = self._selection(connection, collection, given)
             problems = self.problems()
-        return Snapshot(vectors.view, words.view, selection, problems)
+        return Snapshot(vectors.view, words.view, languages.view, selection, problems)
 
     def problems(self) -> tuple[str, ...]:
         """Return which caches the last search did without, in words."""
@@ -256,6 +268,26 @@ class CollectionPicture:
             removed=np.union1d(view.removed, change.removed),
         )
         return replace(state, view=view, covers=change.covers)
+
+    # Languages
+
+    def _current_languages(
+        self, connection: Connection, collection: Collection, vectors: VectorView
+    ) -> _Languages:
+        state, newest = self._languages, collection.change_number
+        if state is not None and state.covers == newest:
+            return state
+        if state is None:
+            chinese = passages.chinese_ids(connection, collection.id)
+        else:
+            try:
+                change = changes.since(connection, collection.id, state.covers, newest)
+                added = passages.chinese_ids(connection, collection.id, change.added.tolist())
+                kept = state.view.chinese[~np.isin(state.view.chinese, change.removed)]
+                chinese = np.concatenate([kept, added])
+            except changes.LogPruned:
+                chinese = passages.chinese_ids(connection, collection.id)
+        return _Languages(LanguageView(vectors.all_ids(), chinese), newest)
 
     # Filters
 

@@ -14,9 +14,10 @@ import numpy as np
 
 from search.arrays import Ids, Vector, unit_rows
 from search.centring import centred, mean_of_all, query_mean
-from search.encoders.base import Encoder
+from search.encoders.base import Encoder, Language
 from search.errors import InvalidInput
 from search.fusion import Listing, Part, Ranked, Ranking, rank
+from search.languages import LanguageView
 from search.model import (
     DEFAULT_MODE,
     LIMIT_MAX,
@@ -37,7 +38,7 @@ LEXICAL_WEIGHT = 0.024
 """What BM25, divided by the root of its upper bound for the query, weighs beside the centred cosine.
 
 Undivided, long questions would be answered by words alone; divided by the bound itself, they would hardly
-profit from words.  Across languages BM25 stays near 0 and the cosine decides.
+profit from words.
 """
 
 
@@ -65,6 +66,7 @@ class Question:
     """Analysed words of the query, which highlights need in every mode."""
     vector: Vector | None
     """Centred query vector ``(d,)`` of unit length; None where the mode has no use for it."""
+    language: Language
 
 
 def checked_limit(limit: int) -> int:
@@ -109,7 +111,8 @@ def prepare(request: SearchRequest, encoder: Encoder, analyzer: Analyzer) -> Que
         terms = analyzer.terms(request.query)
         if mode != "lexical":
             vector = query_vector(request.query, encoder)
-    return Question(mode, request.limit, request.group_by, request.explain, terms, vector)
+    spoken = language(request.query or "")
+    return Question(mode, request.limit, request.group_by, request.explain, terms, vector, spoken)
 
 
 def _checked_mode(request: SearchRequest) -> Mode:
@@ -148,18 +151,40 @@ def query_vector_given(values: Sequence[float], encoder: Encoder) -> Vector:
 
 
 @dataclass(frozen=True, slots=True)
+class Pool:
+    """Passages that are listed apart, because another part gives all of them a handicap."""
+
+    selection: Selection | None
+    handicap: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class DensePart:
     """Cosine of the centred vectors."""
 
     view: VectorView
     vector: Vector
-    selection: Selection | None
+    pools: Sequence[Pool]
 
     def top(self, k: int) -> Listing:
-        """Return the ``k`` nearest passages; every passage has a vector, so these can be all."""
-        ids, scores, exact = self.view.search(self.vector, k, self.selection)
+        """Return the ``k`` nearest passages of every pool; all passages have a vector.
+
+        The ceiling counts the handicaps in, so that the sum of all ceilings is as low as it can be.
+        """
+        listings = [self._listing(pool, k) for pool in self.pools]
+        return Listing(
+            np.concatenate([listing.ids for listing in listings]),
+            np.concatenate([listing.scores for listing in listings]),
+            all(listing.exact for listing in listings),
+            max(listing.ceiling for listing in listings),
+            all(listing.complete for listing in listings),
+        )
+
+    def _listing(self, pool: Pool, k: int) -> Listing:
+        ids, scores, exact = self.view.search(self.vector, k, pool.selection)
         complete = ids.size < k
-        return Listing(ids, scores, exact, -np.inf if complete else float(scores[-1]), complete)
+        ceiling = -np.inf if complete else float(scores[-1]) - pool.handicap
+        return Listing(ids, scores, exact, ceiling, complete)
 
     def scores(self, ids: Ids) -> Vector:
         """Return the cosines of given passages."""
@@ -168,7 +193,11 @@ class DensePart:
 
 @dataclass(frozen=True, slots=True)
 class LexicalPart:
-    """BM25 times a factor that is fixed for the query."""
+    """BM25 times a factor that is fixed for the query, less a handicap for passages of one language.
+
+    In mode hybrid the handicap is what the best passage by words has, so a passage in the question's own
+    language gets at most 0, for all the words it could have had, and one in the other language about 0.
+    """
 
     view: LexicalView
     terms: Sequence[str]
@@ -176,6 +205,9 @@ class LexicalPart:
     factor: float
     alone: bool
     """Whether only passages that hold a word of the query can be an answer."""
+    languages: LanguageView
+    language: Language
+    handicap: float
 
     def top(self, k: int) -> Listing:
         """Return the ``k`` best passages by words."""
@@ -185,8 +217,16 @@ class LexicalPart:
         return Listing(ids, scores, True, 0.0 if ended else float(scores[-1]), self.alone and ended)
 
     def scores(self, ids: Ids) -> Vector:
-        """Return the weighted scores of given passages."""
-        return self.view.scores(self.terms, ids) * np.float32(self.factor)
+        """Return the weighted scores of given passages, less the handicap."""
+        scores = self.view.scores(self.terms, ids) * np.float32(self.factor)
+        if self.handicap:
+            scores -= np.float32(self.handicap) * self.languages.among(ids, self.language)
+        return scores
+
+    def best(self) -> float:
+        """Return the weighted score of the best passage, 0 where none holds a word of the query."""
+        _, scores = self.view.search(self.terms, 1, self.selection)
+        return float(scores[0]) * self.factor if scores.size else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +235,7 @@ class Engine:
 
     vectors: VectorView
     words: LexicalView
+    languages: LanguageView
     source: PassageSource
     analyzer: Analyzer
 
@@ -211,14 +252,38 @@ class Engine:
         return [self._hit(row, found[row.passage], question) for row in ranking.rows]
 
     def _parts(self, question: Question, selection: Selection | None) -> dict[str, Part]:
-        parts: dict[str, Part] = {}
-        if question.vector is not None:
-            parts["dense"] = DensePart(self.vectors, question.vector, selection)
-        if question.mode != "dense":
-            factor = self._lexical_factor(question)
-            alone = question.mode == "lexical"
-            parts["lexical"] = LexicalPart(self.words, question.terms, selection, factor, alone)
-        return parts
+        if question.mode == "dense":
+            return {"dense": self._dense(question, [Pool(selection)])}
+        lexical = self._lexical(question, selection, 0.0)
+        if question.mode == "lexical":
+            return {"lexical": lexical}
+        handicap = lexical.best()
+        other: Language = "en" if question.language == "zh" else "zh"
+        pools = [
+            Pool(self.languages.selection(question.language, selection), handicap),
+            Pool(self.languages.selection(other, selection)),
+        ]
+        return {
+            "dense": self._dense(question, pools),
+            "lexical": self._lexical(question, selection, handicap),
+        }
+
+    def _dense(self, question: Question, pools: Sequence[Pool]) -> DensePart:
+        if question.vector is None:
+            raise ValueError(f"mode {question.mode} needs a vector")
+        return DensePart(self.vectors, question.vector, pools)
+
+    def _lexical(self, question: Question, selection: Selection | None, handicap: float) -> LexicalPart:
+        return LexicalPart(
+            self.words,
+            question.terms,
+            selection,
+            self._lexical_factor(question),
+            alone=question.mode == "lexical",
+            languages=self.languages,
+            language=question.language,
+            handicap=handicap,
+        )
 
     def _lexical_factor(self, question: Question) -> float:
         bound = self.words.upper_bound(question.terms)
@@ -243,10 +308,12 @@ class Engine:
         if "dense" in row.parts:
             told["dense"] = {"cosine": row.parts["dense"], "factor": 1.0}
         if "lexical" in row.parts:
-            ids = np.array([row.passage], dtype=np.int64)
+            bm25 = float(self.words.scores(question.terms, np.array([row.passage], dtype=np.int64))[0])
+            factor = self._lexical_factor(question)
             told["lexical"] = {
-                "bm25": float(self.words.scores(question.terms, ids)[0]),
-                "factor": self._lexical_factor(question),
+                "bm25": bm25,
+                "factor": factor,
+                "handicap": bm25 * factor - row.parts["lexical"],
                 "terms": list(dict.fromkeys(question.terms)),
             }
         return told

@@ -260,7 +260,9 @@ def delete(connection: Connection, collection: Collection, keys: Sequence[str]) 
     return Deleted([key for key in asked if key in known], [key for key in asked if key not in known])
 
 
-def stored_under(connection: Connection, collection_id: int, folder_prefix: str, path: str) -> Iterator[tuple[str, str]]:
+def stored_under(
+    connection: Connection, collection_id: int, folder_prefix: str, path: str
+) -> Iterator[tuple[str, str]]:
     """Yield key and origin of the documents an ingest read from ``path`` or from under ``folder_prefix``."""
     query = (
         sa.select(DocumentRow.key, DocumentRow.origin)

@@ -104,6 +104,22 @@ def all_indexed_texts(connection: Connection, collection_id: int) -> Iterator[In
         last = rows[-1].id
 
 
+def chinese_ids(connection: Connection, collection_id: int, among: Sequence[int] | None = None) -> Ids:
+    """Return the ids of a collection's Chinese passages, ascending; of those ``among`` given ids, if any."""
+    query = sa.select(PassageRow.id).where(
+        PassageRow.collection_id == collection_id, PassageRow.language == "zh"
+    )
+    if among is None:
+        rows = connection.execute(query).scalars()
+        return np.sort(np.fromiter(rows, dtype=np.int64))
+    found = [
+        passage
+        for part in in_slices(among)
+        for passage in connection.execute(query.where(PassageRow.id.in_(part))).scalars()
+    ]
+    return np.array(sorted(found), dtype=np.int64)
+
+
 def under(connection: Connection, collection_id: int, keys: Sequence[str]) -> dict[str, list[int]]:
     """Return document key -> the ids of its passages, for the documents that exist."""
     found: dict[str, list[int]] = {}

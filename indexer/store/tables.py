@@ -170,6 +170,7 @@ class PassageRow(Base):
     __tablename__ = "passages"
     __table_args__ = (
         Index(None, "collection_id", "id"),
+        Index(None, "collection_id", "language"),
         Index(None, "document_id", "ordinal"),
         Index(None, "input_hash"),
         AUTOINCREMENT,

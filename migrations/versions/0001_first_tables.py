@@ -240,6 +240,9 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_passages_collection_id_id"), "passages", ["collection_id", "id"], unique=False)
     op.create_index(
+        op.f("ix_passages_collection_id_language"), "passages", ["collection_id", "language"], unique=False
+    )
+    op.create_index(
         op.f("ix_passages_document_id_ordinal"), "passages", ["document_id", "ordinal"], unique=False
     )
     op.create_index(op.f("ix_passages_input_hash"), "passages", ["input_hash"], unique=False)
@@ -261,6 +264,7 @@ def downgrade() -> None:
     op.drop_table("embeddings")
     op.drop_index(op.f("ix_passages_input_hash"), table_name="passages")
     op.drop_index(op.f("ix_passages_document_id_ordinal"), table_name="passages")
+    op.drop_index(op.f("ix_passages_collection_id_language"), table_name="passages")
     op.drop_index(op.f("ix_passages_collection_id_id"), table_name="passages")
     op.drop_table("passages")
     op.drop_index(op.f("ix_document_fields_document_id"), table_name="document_fields")

@@ -24,7 +24,8 @@ ANY_OTHER = "search.encoders.source_hub:from_hub_or_folder"
 
 def check_name(name: str) -> None:
     """Raise ``UnknownName`` unless ``name`` is a named model, a hub name or a folder."""
-    if name in SOURCES or Path(name).is_dir() or re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+    is_folder = name != "" and Path(name).is_dir()
+    if name in SOURCES or is_folder or re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name):
         return
     known = sorted(SOURCES)
     raise UnknownName(

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from search.arrays import Matrix, Vector
 from search.encoders.base import Language, Role, TextTokenizer
 from search.encoders.prepared import GRAPH, Pooling, PreparedModel, Settings
-from search.encoders.tokenization import open_tokenizer
+from search.encoders.tokenization import encodable, open_tokenizer
 
 
 class Graph:
@@ -48,13 +48,14 @@ class Graph:
         if len(texts) == 1:
             fill(0)
         else:
+            # Exhausting the results raises the first failure, and cancels what has not begun.
             list(self._pool.map(fill, range(len(texts))))
         return rows
 
     def input_ids(self, text: str, role: Role) -> list[int]:
         """Return what the model reads: prompt, pieces and special tokens; nothing where there is no piece."""
         settings, prompt_ids = self.settings, self._prompt_ids[role]
-        ids = self.tokenizer.ids(settings.prompts[role] + text)
+        ids = self.tokenizer.ids(settings.prompts[role] + encodable(text))
         if len(ids) <= len(prompt_ids):
             return []
         return [*settings.begin_ids, *ids[: len(prompt_ids) + settings.max_tokens], *settings.end_ids]

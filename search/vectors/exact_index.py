@@ -7,7 +7,7 @@ import numpy as np
 
 from search.arrays import Ids, Matrix, Vector
 from search.vectors.base import Mask
-from search.vectors.scoring import SPARE, best_first, exact_scores, positions
+from search.vectors.scoring import best_first, exact_scores, positions, slack
 
 
 class ExactIndex:
@@ -25,10 +25,10 @@ class ExactIndex:
     def search(self, query: Vector, k: int, mask: Mask | None = None) -> tuple[Ids, Vector, bool]:
         """Compare every allowed row; always exact."""
         rows = np.arange(self._ids.size) if mask is None else np.flatnonzero(mask)
-        if rows.size > k + SPARE:
+        if rows.size > k:
             rough = (self._rows if mask is None else self._rows[rows]) @ query
-            worst = np.partition(rough, -(k + SPARE))[-(k + SPARE)]
-            rows = rows[rough >= worst]  # all that tie with the last one come along
+            last = np.partition(rough, -k)[-k]
+            rows = rows[rough >= last - slack(query.size)]  # all that may be among the best
         found, scores = best_first(self._ids[rows], exact_scores(query, self._rows[rows]), k)
         return found, scores, True
 

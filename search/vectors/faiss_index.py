@@ -15,7 +15,7 @@ import numpy as np
 from search.arrays import Ids, Matrix, Vector
 from search.artifacts import DamagedArtifact
 from search.vectors.base import Mask
-from search.vectors.scoring import SPARE, best_first, exact_scores, positions
+from search.vectors.scoring import SPARE, best_first, exact_scores, positions, slack
 
 HNSW_NEIGHBOURS = 32
 HNSW_BUILD_EFFORT = 120
@@ -29,8 +29,9 @@ _FLAT_PREFIX = b"IxFI"
 class FlatFile:
     """An exact index in a mapped FAISS file."""
 
-    def __init__(self, path: Path, ids: Ids) -> None:
-        self._index = open_mapped(path, ids)
+    def __init__(self, path: Path, ids: Ids, dimension: int) -> None:
+        """Map the file at ``path``; raise ``DamagedArtifact`` unless it has a row for each id."""
+        self._index = open_mapped(path, faiss.IndexFlat, ids.size, dimension)
         self._ids = ids
         self._rows = _stored_rows(self._index)
 
@@ -41,13 +42,7 @@ class FlatFile:
 
     def search(self, query: Vector, k: int, mask: Mask | None = None) -> tuple[Ids, Vector, bool]:
         """Compare every allowed row; always exact."""
-        allowed = self._ids.size if mask is None else int(np.count_nonzero(mask))
-        wanted = k + SPARE
-        while True:
-            rough, rows = _ask(self._index, query, min(wanted, allowed), mask, None)
-            if rows.size >= allowed or rough[-1] < rough[min(k, rows.size) - 1]:
-                break
-            wanted *= 4  # a tie reaches over the edge of the page: all of it must be seen
+        rows = _all_that_may_be_best(self._index, query, k, mask)
         found, scores = best_first(self._ids[rows], exact_scores(query, self._rows[rows]), k)
         return found, scores, True
 
@@ -63,10 +58,12 @@ class GraphFile:
     Hierarchical Navigable Small World graphs, arXiv:1603.09320.
     """
 
-    def __init__(self, path: Path, ids: Ids) -> None:
-        self._index = open_mapped(path, ids)
+    def __init__(self, path: Path, ids: Ids, dimension: int) -> None:
+        """Map the file at ``path``; raise ``DamagedArtifact`` unless it has a row for each id."""
+        self._index = open_mapped(path, faiss.IndexHNSWFlat, ids.size, dimension)
+        self._flat = faiss.downcast_index(self._index.storage)
         self._ids = ids
-        self._rows = _stored_rows(faiss.downcast_index(self._index.storage))
+        self._rows = _stored_rows(self._flat)
 
     @property
     def ids(self) -> Ids:
@@ -77,23 +74,31 @@ class GraphFile:
         """Walk the graph, or compare all allowed rows where they are few or the graph falls short."""
         allowed = self._ids.size if mask is None else int(np.count_nonzero(mask))
         wanted = min(k + SPARE, allowed)
-        if mask is not None and allowed < max(wanted, SCAN_BELOW_SHARE * self._ids.size):
-            return self._scan(query, k, mask)
-        effort = faiss.SearchParametersHNSW(efSearch=max(HNSW_SEARCH_EFFORT, 2 * wanted))  # type: ignore[attr-defined]
-        _, rows = _ask(self._index, query, wanted, mask, effort)
+        walked = mask is None or allowed >= max(wanted, SCAN_BELOW_SHARE * self._ids.size)
+        rows = self._walk(query, wanted, mask) if walked else np.empty(0, np.int64)
         if rows.size < min(k, allowed):
-            return self._scan(query, k, mask)
+            walked, rows = False, _all_that_may_be_best(self._flat, query, k, mask)
         found, scores = best_first(self._ids[rows], exact_scores(query, self._rows[rows]), k)
-        return found, scores, rows.size >= self._ids.size
+        return found, scores, not walked or rows.size >= allowed
 
-    def _scan(self, query: Vector, k: int, mask: Mask | None) -> tuple[Ids, Vector, bool]:
-        rows = np.arange(self._ids.size) if mask is None else np.flatnonzero(mask)
-        found, scores = best_first(self._ids[rows], exact_scores(query, self._rows[rows]), k)
-        return found, scores, True
+    def _walk(self, query: Vector, wanted: int, mask: Mask | None) -> Ids:
+        effort = faiss.SearchParametersHNSW(efSearch=max(HNSW_SEARCH_EFFORT, 2 * wanted))  # type: ignore[attr-defined]
+        return _ask(self._index, query, wanted, mask, effort)[1]
 
     def vectors(self, ids: Ids) -> Matrix:
         """Return the rows of ``ids``."""
         return np.array(self._rows[positions(self._ids, ids)])
+
+
+def _all_that_may_be_best(flat: Any, query: Vector, k: int, mask: Mask | None) -> Ids:
+    """Return numbers of rows among which the ``k`` best of all allowed rows surely are."""
+    allowed = int(flat.ntotal) if mask is None else int(np.count_nonzero(mask))
+    wanted = k + SPARE
+    while True:
+        rough, rows = _ask(flat, query, min(wanted, allowed), mask, None)
+        if rows.size >= allowed or rough[-1] < rough[k - 1] - slack(query.size):
+            return rows
+        wanted *= 4  # what may be a tie reaches over the edge: all of it must be seen
 
 
 def _ask(index: Any, query: Vector, k: int, mask: Mask | None, parameters: Any) -> tuple[Vector, Ids]:
@@ -117,19 +122,20 @@ def _stored_rows(flat: Any) -> Matrix:
     return view
 
 
-def open_mapped(path: Path, ids: Ids) -> Any:
+def open_mapped(path: Path, kind: type[Any], count: int, dimension: int) -> Any:
     """Map the FAISS file at ``path``.
 
     Raises:
-        DamagedArtifact: FAISS cannot read it, or it does not hold one inner-product row for each id.
+        DamagedArtifact: FAISS cannot read it, or it is not an inner-product index of this kind and size.
     """
     try:
         # Python already has the right class; downcast_index would give one that does not own its memory.
         index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
     except RuntimeError as error:
         raise DamagedArtifact(f"{path.name} is no readable FAISS file") from error
-    if index.ntotal != ids.size or index.metric_type != faiss.METRIC_INNER_PRODUCT:
-        raise DamagedArtifact(f"{path.name} does not hold {ids.size} inner-product rows")
+    found = (index.ntotal, index.d, index.metric_type)
+    if not isinstance(index, kind) or found != (count, dimension, faiss.METRIC_INNER_PRODUCT):
+        raise DamagedArtifact(f"{path.name} does not hold {count} inner-product rows of {dimension} numbers")
     return index
 
 

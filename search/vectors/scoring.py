@@ -11,14 +11,33 @@ from search.arrays import Ids, Matrix, Vector
 from search.vectors.base import Mask
 
 SPARE = 16
-"""Rows fetched beyond ``k`` so that a last-bit difference cannot push a row off the page."""
+"""Rows fetched beyond ``k``, so that all that may belong on the page mostly come at once."""
+
+_BLOCK_ROWS = 4096
+_ROUNDING = 2.0**-24
+"""Largest relative error of one operation in single precision."""
+
+
+def slack(dimension: int) -> float:
+    """Return how far apart two rough scores must be for the exact ones to be in the same order.
+
+    A rough score is an inner product of unit rows in single precision, summed in any order: off by at
+    most d u / (1 - d u).  Two of them, and the rounding of the exact scores, make up the slack.
+
+    Source: Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 3.1.
+    """
+    return (2 * dimension + 4) * _ROUNDING
 
 
 def exact_scores(query: Vector, rows: Matrix) -> Vector:
     """Return inner products ``(n,)`` of ``query (d,)`` with ``rows (n, d)``, the same in any company."""
-    products = rows.astype(np.float64) * query.astype(np.float64)
-    # Row by row, pairwise summation over a contiguous axis: the order does not depend on n.
-    scores: Vector = np.add.reduce(products, axis=1).astype(np.float32)
+    scores = np.empty(len(rows), dtype=np.float32)
+    precise = query.astype(np.float64)
+    for start in range(0, len(rows), _BLOCK_ROWS):  # double precision of all rows could be too much to hold
+        block = slice(start, start + _BLOCK_ROWS)
+        products = rows[block].astype(np.float64, order="C") * precise
+        # Row by row, pairwise summation over a contiguous axis: the order does not depend on n.
+        scores[block] = np.add.reduce(products, axis=1)
     return scores
 
 
