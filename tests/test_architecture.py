@@ -60,6 +60,7 @@ LAYERS = (
     {"text"},
     {"encoders", "lexical", "vectors"},
     {"centring", "views", "fusion"},
+    {"languages"},
     {"engine"},
     {"evaluation"},
 )
