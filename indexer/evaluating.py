@@ -17,12 +17,12 @@ from indexer.records import IngestSummary
 from indexer.service import Service
 from indexer.store import collections, passages
 from indexer.store.passages import StoredPassages
-from search.engine import DensePart, Pool
 from search.errors import InvalidInput
 from search.evaluation.judged import Judged, Query
 from search.evaluation.measures import DEPTH, measure
 from search.fusion import rank
 from search.model import MODES, SearchRequest
+from search.parts import DensePart, Pool
 from search.vectors.exact_index import ExactIndex
 from search.views import NO_IDS, VectorView
 
@@ -128,7 +128,7 @@ def _raw_answerer(service: Service) -> Answerer:
         blocks = list(
             passages.vector_blocks(connection, collection.id, collection.encoder_id, collection.dimension)
         )
-    encoder = service.encoder_of(collection)
+    encoder = service.models.encoder_of(collection)
     rows = ExactIndex(
         np.concatenate([ids for ids, _ in blocks]), np.concatenate([rows for _, rows in blocks])
     )

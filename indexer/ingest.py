@@ -233,10 +233,10 @@ def keep_caches(service: Service, collection: str) -> list[str]:
     found = service.ensure_collection(collection)
     try:
         with service.cache_lock.held("xunyi ingest", service.clock()):
-            service.keeper.inspect(found, service.encoder_of(found))
+            service.keeper.inspect(found, service.models.encoder_of(found))
             service.keeper.follow(found)
             if service.keeper.due(found):
-                service.keeper.fold(found, service.encoder_of(found))
+                service.keeper.fold(found, service.models.encoder_of(found))
     except CacheLocked as locked:
         return [f"the caches are left to their keeper: {locked}"]
     return []

@@ -5,20 +5,17 @@ pictures of collections are opened on first use, which in a server is after its 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
-from threading import Lock
-from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
 from sqlalchemy.engine import Connection
 
 from indexer import bulk
 from indexer.cache_lock import CacheLock
 from indexer.clock import Clock, utc_now
 from indexer.keeper import Keeper
+from indexer.models import Models
 from indexer.pipeline import Incoming, Pipeline, checked
 from indexer.readers.base import Extracted
 from indexer.readers.records import metadata
@@ -34,29 +31,22 @@ from indexer.records import (
     TaskInfo,
     UploadedFile,
 )
+from indexer.searching import KEYS_MAX, Searching
 from indexer.settings import Settings
-from indexer.snapshots import Behind, CollectionPicture, Snapshot
-from indexer.store import collections, documents, listing, passages, tasks
+from indexer.store import collections, documents, listing, tasks
 from indexer.store.collections import Collection
 from indexer.store.filters import compile_filter
-from indexer.store.passages import StoredPassages
 from indexer.store.schema import open_database
 from indexer.store.sessions import Database
-from search.arrays import Ids, Vector, unit_rows
-from search.encoders.base import Encoder
-from search.encoders.catalog import DEFAULT_ENCODER, open_encoder
-from search.engine import Engine, Question, checked_limit, prepare
-from search.errors import CollectionExists, EncoderMismatch, InvalidInput, UnknownCollection, UnknownDocument
+from search.encoders.catalog import DEFAULT_ENCODER
+from search.encoders.preparation import Step
+from search.errors import CollectionExists, EncoderMismatch, InvalidInput
 from search.model import SearchRequest, SearchResult, SimilarRequest
 from search.text.analyzer import Analyzer
-from search.views import Selection
 
 PASSAGE_TOKENS = 200
 OVERLAP_TOKENS = 32
 PAGE_DOCUMENTS_MAX = 1000
-KEYS_MAX = 1000
-
-T = TypeVar("T")
 
 
 class Service:
@@ -67,18 +57,15 @@ class Service:
         settings: Settings,
         database: Database,
         clock: Clock = utc_now,
-        progress: Callable[..., None] = lambda *_: None,
+        progress: Callable[[Step], None] = lambda _: None,
     ) -> None:
         self.settings = settings
         self.database = database
         self.clock = clock
-        self._progress = progress
-        self._encoders: dict[str, Encoder] = {}
-        self._pictures: dict[int, CollectionPicture] = {}
-        self._opening = Lock()
+        self.models = Models(settings.models_folder, progress)
 
     @staticmethod
-    def open(settings: Settings, progress: Callable[..., None] = lambda *_: None) -> "Service":
+    def open(settings: Settings, progress: Callable[[Step], None] = lambda _: None) -> "Service":
         """Open an installation, making its home folder and tables if need be.
 
         Raises:
@@ -94,6 +81,10 @@ class Service:
     def analyzer(self) -> Analyzer:
         """The text analysis that all collections share."""
         return Analyzer(cache_folder=self.settings.home / "dictionaries")
+
+    @cached_property
+    def _searching(self) -> Searching:
+        return Searching(self.database, self.settings.caches_folder, self.models, self.analyzer)
 
     @cached_property
     def keeper(self) -> Keeper:
@@ -136,7 +127,7 @@ class Service:
         with self.database.read() as connection:
             if collections.find(connection, name) is not None:
                 raise CollectionExists(f"a collection called {name!r} is there already", collection=name)
-        opened = self.encoder(encoder or DEFAULT_ENCODER)
+        opened = self.models.encoder(encoder or DEFAULT_ENCODER)
         now = self.clock()
         with self.database.write() as connection:
             encoder_id = collections.ensure_encoder(
@@ -150,8 +141,7 @@ class Service:
         with self.database.write() as connection:
             found = collections.get(connection, name)
             collections.delete(connection, found)
-        with self._opening:
-            self._pictures.pop(found.id, None)
+        self._searching.forget(found)
 
     def ensure_collection(self, name: str, encoder: str | None = None) -> Collection:
         """Return the collection ``name``, making it if need be.
@@ -193,7 +183,7 @@ class Service:
 
     def pipeline(self, collection: Collection) -> Pipeline:
         """Return what stores documents in a collection."""
-        return Pipeline(self.database, collection, self.encoder_of(collection), self.clock)
+        return Pipeline(self.database, collection, self.models.encoder_of(collection), self.clock)
 
     def put_document(self, collection: str, document: NewDocument) -> Stored:
         """Store one document; when this returns it is committed and searchable.
@@ -280,13 +270,7 @@ class Service:
             UnknownCollection: there is no such collection.
             InvalidInput, InvalidFilter: the request is wrong.
         """
-        started = perf_counter()
-        found = self._find(collection)
-        question = prepare(request, self.encoder_of(found), self.analyzer)
-        result = self._at_one_state(
-            collection, request.filter, lambda engine, snapshot, _: _answered(engine, snapshot, question)
-        )
-        return replace(result, took_ms=(perf_counter() - started) * 1000)
+        return self._searching.search(collection, request)
 
     def similar(self, collection: str, request: SimilarRequest) -> SearchResult:
         """Return the documents nearest to those of ``like`` and away from those of ``unlike``.
@@ -294,79 +278,7 @@ class Service:
         Raises:
             UnknownDocument: nothing is stored under one of the keys.
         """
-        started = perf_counter()
-        checked_limit(request.limit)
-        if not 1 <= len(request.like) + len(request.unlike) <= KEYS_MAX or not request.like:
-            raise InvalidInput(f"give 1 to {KEYS_MAX} keys, at least one of them under like")
-
-        def ranked(engine: Engine, snapshot: Snapshot, connection: Connection) -> SearchResult:
-            like = _passages_under(connection, found, request.like)
-            unlike = _passages_under(connection, found, request.unlike)
-            vector = _between(snapshot, like) - (_between(snapshot, unlike) if unlike.size else 0)
-            others = snapshot.selection.ids if snapshot.selection else snapshot.vectors.all_ids()
-            selection = Selection(np.setdiff1d(others, np.union1d(like, unlike)))
-            unit = unit_rows(vector[None, :])[0]
-            question = Question("dense", request.limit, "document", False, [], unit, "en")
-            return _answered(engine, replace(snapshot, selection=selection), question)
-
-        found = self._find(collection)
-        result = self._at_one_state(collection, request.filter, ranked)
-        return replace(result, took_ms=(perf_counter() - started) * 1000)
-
-    def _find(self, name: str) -> Collection:
-        with self.database.read() as connection:
-            return collections.get(connection, name)
-
-    def _at_one_state(
-        self, name: str, given: Mapping[str, Any] | None, use: Callable[[Engine, Snapshot, Connection], T]
-    ) -> T:
-        """Run ``use`` over one state of a collection, in one transaction."""
-        while True:
-            with self.database.read() as connection:
-                found = collections.get(connection, name)
-                try:
-                    snapshot = self._picture(found).snapshot(connection, found, given)
-                except Behind:
-                    continue
-                source = StoredPassages(connection)
-                views = (snapshot.vectors, snapshot.words, snapshot.languages)
-                engine = Engine(*views, source, self.analyzer)
-                return use(engine, snapshot, connection)
-
-    def _picture(self, found: Collection) -> CollectionPicture:
-        encoder = self.encoder_of(found)
-        with self._opening:
-            if found.id not in self._pictures:
-                self._pictures[found.id] = CollectionPicture(
-                    self.database, self.settings.caches_folder, encoder, self.analyzer
-                )
-            return self._pictures[found.id]
-
-    # Models
-
-    def encoder(self, name: str) -> Encoder:
-        """Return an encoder by name, preparing and opening it on first use."""
-        with self._opening:
-            if name not in self._encoders:
-                self._encoders[name] = open_encoder(name, self.settings.models_folder, self._progress)
-            return self._encoders[name]
-
-    def encoder_of(self, found: Collection) -> Encoder:
-        """Return the encoder of a collection.
-
-        Raises:
-            EncoderMismatch: the model on this machine is not the one its vectors were made by.
-        """
-        encoder = self.encoder(found.encoder)
-        if encoder.fingerprint != found.fingerprint:
-            raise EncoderMismatch(
-                f"the vectors of {found.name!r} were made by another version of {found.encoder}; "
-                "put that model back, or ingest into a new collection",
-                collection=found.name,
-                stored=found.fingerprint,
-                present=encoder.fingerprint,
-            )
-        return encoder
+        return self._searching.similar(collection, request)
 
     # Tasks and health
 
@@ -389,41 +301,10 @@ class Service:
         """Return whether the database answers, and which caches are out of use in this process."""
         with self.database.read() as connection:
             collections.all_collections(connection)
-        notes = [note for picture in list(self._pictures.values()) for note in picture.problems()]
+        notes = self._searching.problems()
         return Health("degraded" if notes else "ok", version("xunyi"), notes)
 
     def ready(self) -> Health:
         """Open the models and caches of all collections, so that the next search is a quick one."""
-        for info in self.collections():
-            try:
-                self._at_one_state(info.name, None, lambda *_: None)
-                self.analyzer.tokens("ready 准备")
-            except UnknownCollection:
-                continue  # deleted in between
+        self._searching.warm_up([info.name for info in self.collections()])
         return self.health()
-
-
-def _answered(engine: Engine, snapshot: Snapshot, question: Question) -> SearchResult:
-    ranking = engine.ranking(question, snapshot.selection)
-    return SearchResult(
-        hits=engine.hits(ranking, question),
-        mode=question.mode,
-        exact=ranking.exact,
-        degraded=snapshot.degraded,
-        generation=snapshot.vectors.generation,
-    )
-
-
-def _passages_under(connection: Connection, found: Collection, keys: Sequence[str]) -> Ids:
-    """Return the ids of all passages of the documents under ``keys``; raise ``UnknownDocument``."""
-    stored = passages.under(connection, found.id, keys)
-    for key in keys:
-        if key not in stored:
-            raise UnknownDocument(f"nothing is stored under the key {key[:200]!r}", key=key[:200])
-    return np.array(sorted({passage for key in keys for passage in stored[key]}), dtype=np.int64)
-
-
-def _between(snapshot: Snapshot, ids: Ids) -> Vector:
-    """Return the unit mean of centred passage vectors."""
-    between: Vector = unit_rows(snapshot.vectors.vectors(ids).mean(axis=0, keepdims=True))[0]
-    return between

@@ -116,7 +116,7 @@ def _generation(service: Service, connection: Connection, collection: Collection
         return
     where = f"generation {manifest.id}"
     try:
-        encoder = service.encoder_of(collection)
+        encoder = service.models.encoder_of(collection)
         index = generations.open_generation(service.settings.caches_folder, manifest, encoder)
         change = changes.since(connection, collection.id, manifest.covers, collection.change_number)
     except (DamagedArtifact, SearchError, changes.LogPruned) as error:

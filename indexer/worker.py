@@ -68,7 +68,9 @@ class Worker:
         with self._service.database.write() as connection:
             tasks.begin_again(connection, self._service.clock())
         self._service.keeper.sweep_deleted()
-        self._for_each(lambda found: self._service.keeper.inspect(found, self._service.encoder_of(found)))
+        self._for_each(
+            lambda found: self._service.keeper.inspect(found, self._service.models.encoder_of(found))
+        )
 
     def step(self) -> bool:
         """Do one task, or one round of keeping the caches; return whether there was anything to do."""
@@ -84,7 +86,7 @@ class Worker:
         keeper = self._service.keeper
         worked = keeper.follow(found)
         if keeper.due(found):
-            keeper.fold(found, self._service.encoder_of(found))
+            keeper.fold(found, self._service.models.encoder_of(found))
             return True
         return worked
 

@@ -176,3 +176,9 @@ class ModelRefused(SearchError):
     """A model was found, but it is malformed or failed its fidelity check."""
 
     code = "model_refused"
+
+
+class StoreUnavailable(SearchError):
+    """The data folder or the database cannot be made, opened, read or written."""
+
+    code = "store_unavailable"

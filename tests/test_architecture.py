@@ -60,7 +60,8 @@ LAYERS = (
     {"text"},
     {"encoders", "lexical", "vectors"},
     {"centring", "views", "fusion"},
-    {"languages"},
+    {"languages", "question"},
+    {"parts"},
     {"engine"},
     {"evaluation"},
 )

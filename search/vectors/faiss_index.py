@@ -20,8 +20,8 @@ from search.vectors.scoring import SPARE, best_first, exact_scores, positions, s
 HNSW_NEIGHBOURS = 32
 HNSW_BUILD_EFFORT = 120
 HNSW_SEARCH_EFFORT = 160
-SCAN_BELOW_SHARE = 0.1
-"""Below this share of allowed rows a graph is left aside and the allowed rows are compared one by one."""
+WALK_COST = 100
+"""Rows that are compared one by one in the time that a walk takes for each row it returns."""
 
 _FLAT_PREFIX = b"IxFI"
 
@@ -71,19 +71,24 @@ class GraphFile:
         return self._ids
 
     def search(self, query: Vector, k: int, mask: Mask | None = None) -> tuple[Ids, Vector, bool]:
-        """Walk the graph, or compare all allowed rows where they are few or the graph falls short."""
+        """Walk the graph, or compare all allowed rows where that is cheaper or the walk falls short.
+
+        The walk goes where the query leads, mask or no mask, and its rows are sifted afterwards: a walk
+        that may only stop at allowed rows loses its way where none of them lie near the query.
+        """
         allowed = self._ids.size if mask is None else int(np.count_nonzero(mask))
-        wanted = min(k + SPARE, allowed)
-        walked = mask is None or allowed >= max(wanted, SCAN_BELOW_SHARE * self._ids.size)
+        wanted = (k + SPARE) * self._ids.size // max(allowed, 1)
+        walked = wanted * WALK_COST <= allowed
         rows = self._walk(query, wanted, mask) if walked else np.empty(0, np.int64)
         if rows.size < min(k, allowed):
             walked, rows = False, _all_that_may_be_best(self._flat, query, k, mask)
         found, scores = best_first(self._ids[rows], exact_scores(query, self._rows[rows]), k)
-        return found, scores, not walked or rows.size >= allowed
+        return found, scores, not walked
 
     def _walk(self, query: Vector, wanted: int, mask: Mask | None) -> Ids:
         effort = faiss.SearchParametersHNSW(efSearch=max(HNSW_SEARCH_EFFORT, 2 * wanted))  # type: ignore[attr-defined]
-        return _ask(self._index, query, wanted, mask, effort)[1]
+        rows = _ask(self._index, query, wanted, None, effort)[1]
+        return rows if mask is None else rows[mask[rows]]
 
     def vectors(self, ids: Ids) -> Matrix:
         """Return the rows of ``ids``."""
@@ -123,7 +128,9 @@ def _stored_rows(flat: Any) -> Matrix:
 
 
 def open_mapped(path: Path, kind: type[Any], count: int, dimension: int) -> Any:
-    """Map the FAISS file at ``path``.
+    """Map the FAISS file at ``path``, whose checksum has been compared.
+
+    FAISS believes what it maps: a file cut short within its header can take the process down here.
 
     Raises:
         DamagedArtifact: FAISS cannot read it, or it is not an inner-product index of this kind and size.

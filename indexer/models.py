@@ -1,0 +1,52 @@
+"""The encoders that this process has opened, one of each.
+
+A model is opened on first use, which in a server is after its forks; preparing one takes a minute, once.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+
+from indexer.store.collections import Collection
+from search.encoders.base import Encoder
+from search.encoders.catalog import open_encoder
+from search.encoders.preparation import Step
+from search.errors import EncoderMismatch
+
+
+class Models:
+    """Opens encoders by name and keeps them; safe for several threads."""
+
+    def __init__(self, folder: Path, progress: Callable[[Step], None]) -> None:
+        self._folder = folder
+        self._progress = progress
+        self._opened: dict[str, Encoder] = {}
+        self._lock = Lock()
+
+    def encoder(self, name: str) -> Encoder:
+        """Return an encoder by name, preparing and opening it on first use.
+
+        Raises:
+            UnknownName, ModelUnavailable, ModelRefused: it cannot be had; the sentence says why.
+        """
+        with self._lock:
+            if name not in self._opened:
+                self._opened[name] = open_encoder(name, self._folder, self._progress)
+            return self._opened[name]
+
+    def encoder_of(self, found: Collection) -> Encoder:
+        """Return the encoder of a collection.
+
+        Raises:
+            EncoderMismatch: the model on this machine is not the one its vectors were made by.
+        """
+        encoder = self.encoder(found.encoder)
+        if encoder.fingerprint != found.fingerprint:
+            raise EncoderMismatch(
+                f"the vectors of {found.name!r} were made by another version of {found.encoder}; "
+                "put that model back, or ingest into a new collection",
+                collection=found.name,
+                stored=found.fingerprint,
+                present=encoder.fingerprint,
+            )
+        return encoder

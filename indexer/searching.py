@@ -1,0 +1,158 @@
+"""Searches over one state of a collection: what ``Service.search`` and ``Service.similar`` do.
+
+The question is prepared before the transaction opens.  Inside it, the process's picture of the collection
+is brought to that state, the engine ranks, and the rows are read.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from threading import Lock
+from time import perf_counter
+from typing import Any, TypeVar
+
+import numpy as np
+from sqlalchemy.engine import Connection
+
+from indexer.models import Models
+from indexer.snapshots import Behind, CollectionPicture, Snapshot
+from indexer.store import collections, passages
+from indexer.store.collections import Collection
+from indexer.store.passages import StoredPassages
+from indexer.store.sessions import Database
+from search.arrays import Ids, Vector, unit_rows
+from search.engine import Engine
+from search.errors import InvalidInput, UnknownCollection, UnknownDocument
+from search.model import SearchRequest, SearchResult, SimilarRequest
+from search.question import Question, checked_limit, prepare
+from search.text.analyzer import Analyzer
+from search.views import Selection
+
+KEYS_MAX = 1000
+
+T = TypeVar("T")
+
+
+class Searching:
+    """Answers searches from this process's pictures of the collections; safe for several threads."""
+
+    def __init__(self, database: Database, caches: Path, models: Models, analyzer: Analyzer) -> None:
+        self._database = database
+        self._caches = caches
+        self._models = models
+        self._analyzer = analyzer
+        self._pictures: dict[int, CollectionPicture] = {}
+        self._lock = Lock()
+
+    def search(self, collection: str, request: SearchRequest) -> SearchResult:
+        """Answer a search over the rows as they are now.
+
+        Raises:
+            UnknownCollection: there is no such collection.
+            InvalidInput, InvalidFilter: the request is wrong.
+        """
+        started = perf_counter()
+        found = self._find(collection)
+        question = prepare(request, self._models.encoder_of(found), self._analyzer)
+        result = self._at_one_state(
+            collection, request.filter, lambda engine, snapshot, _: _answered(engine, snapshot, question)
+        )
+        return replace(result, took_ms=(perf_counter() - started) * 1000)
+
+    def similar(self, collection: str, request: SimilarRequest) -> SearchResult:
+        """Return the documents nearest to those of ``like`` and away from those of ``unlike``.
+
+        Raises:
+            UnknownDocument: nothing is stored under one of the keys.
+        """
+        started = perf_counter()
+        checked_limit(request.limit)
+        if not 1 <= len(request.like) + len(request.unlike) <= KEYS_MAX or not request.like:
+            raise InvalidInput(f"give 1 to {KEYS_MAX} keys, at least one of them under like")
+
+        def ranked(engine: Engine, snapshot: Snapshot, connection: Connection) -> SearchResult:
+            like = _passages_under(connection, found, request.like)
+            unlike = _passages_under(connection, found, request.unlike)
+            vector = _between(snapshot, like) - (_between(snapshot, unlike) if unlike.size else 0)
+            others = snapshot.selection.ids if snapshot.selection else snapshot.vectors.all_ids()
+            selection = Selection(np.setdiff1d(others, np.union1d(like, unlike)))
+            unit = unit_rows(vector[None, :])[0]
+            question = Question("dense", request.limit, "document", False, [], unit, "en")
+            return _answered(engine, replace(snapshot, selection=selection), question)
+
+        found = self._find(collection)
+        result = self._at_one_state(collection, request.filter, ranked)
+        return replace(result, took_ms=(perf_counter() - started) * 1000)
+
+    def _find(self, name: str) -> Collection:
+        with self._database.read() as connection:
+            return collections.get(connection, name)
+
+    def _at_one_state(
+        self, name: str, given: Mapping[str, Any] | None, use: Callable[[Engine, Snapshot, Connection], T]
+    ) -> T:
+        """Run ``use`` over one state of a collection, in one transaction."""
+        while True:
+            with self._database.read() as connection:
+                found = collections.get(connection, name)
+                try:
+                    snapshot = self._picture(found).snapshot(connection, found, given)
+                except Behind:
+                    continue
+                source = StoredPassages(connection)
+                views = (snapshot.vectors, snapshot.words, snapshot.languages)
+                engine = Engine(*views, source, self._analyzer)
+                return use(engine, snapshot, connection)
+
+    def _picture(self, found: Collection) -> CollectionPicture:
+        encoder = self._models.encoder_of(found)
+        with self._lock:
+            if found.id not in self._pictures:
+                self._pictures[found.id] = CollectionPicture(
+                    self._database, self._caches, encoder, self._analyzer
+                )
+            return self._pictures[found.id]
+
+    def forget(self, found: Collection) -> None:
+        """Let go of what is remembered of a deleted collection."""
+        with self._lock:
+            self._pictures.pop(found.id, None)
+
+    def problems(self) -> list[str]:
+        """Return which caches are out of use in this process, in words."""
+        return [problem for picture in list(self._pictures.values()) for problem in picture.problems()]
+
+    def warm_up(self, names: Sequence[str]) -> None:
+        """Open the models and caches of collections, so that the next search is a quick one."""
+        self._analyzer.tokens("ready 准备")
+        for name in names:
+            try:
+                self._at_one_state(name, None, lambda *_: None)
+            except UnknownCollection:
+                continue  # deleted in between
+
+
+def _answered(engine: Engine, snapshot: Snapshot, question: Question) -> SearchResult:
+    ranking = engine.ranking(question, snapshot.selection)
+    return SearchResult(
+        hits=engine.hits(ranking, question),
+        mode=question.mode,
+        exact=ranking.exact,
+        degraded=snapshot.degraded,
+        generation=snapshot.vectors.generation,
+    )
+
+
+def _passages_under(connection: Connection, found: Collection, keys: Sequence[str]) -> Ids:
+    """Return the ids of all passages of the documents under ``keys``; raise ``UnknownDocument``."""
+    stored = passages.under(connection, found.id, keys)
+    for key in keys:
+        if key not in stored:
+            raise UnknownDocument(f"nothing is stored under the key {key[:200]!r}", key=key[:200])
+    return np.array(sorted({passage for key in keys for passage in stored[key]}), dtype=np.int64)
+
+
+def _between(snapshot: Snapshot, ids: Ids) -> Vector:
+    """Return the unit mean of centred passage vectors."""
+    between: Vector = unit_rows(snapshot.vectors.vectors(ids).mean(axis=0, keepdims=True))[0]
+    return between
