@@ -48,6 +48,7 @@ STATUS: dict[type[SearchError], int] = {
     errors.CacheLocked: 503,
     errors.StoreBusy: 503,
     errors.StorageFull: 507,
+    errors.StoreUnavailable: 503,
     errors.ModelUnavailable: 503,
     errors.ModelRefused: 503,
 }

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from indexer.settings import Settings
 from indexer.store.sessions import Database
-from search.errors import HomeTooNew
+from search.errors import HomeTooNew, StoreUnavailable
 
 HEAD = "0001"
 """The newest migration; a test compares it with the scripts."""
@@ -29,12 +29,20 @@ def open_database(settings: Settings) -> Database:
 
     Raises:
         HomeTooNew: the data was written by a newer version of the program.
+        StoreUnavailable: the home folder cannot be made or written, or the database not be opened.
+        InvalidInput: the database's address is none.
     """
-    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     database = Database(settings.database_url)
-    if _revision(database) != HEAD:
-        with _alone(settings.home):
-            _upgrade(database)
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if _revision(database) != HEAD:
+            with _alone(settings.home):
+                _upgrade(database)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"the data folder cannot be made or written ({error.strerror}); "
+            "choose another with --home or XUNYI_HOME"
+        ) from error
     return database
 
 

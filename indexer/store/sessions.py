@@ -13,18 +13,28 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from search.errors import StorageFull, StoreBusy
+from search.errors import InvalidInput, SearchError, StorageFull, StoreBusy, StoreUnavailable
 
 BUSY_TIMEOUT_SECONDS = 30
 PAGE_BYTES = 16384
 """Fetching passages and vectors by key is more than twice as fast as with 4 KiB pages."""
 
-_FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC}
+_FULL = {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR_WRITE,
+    sqlite3.SQLITE_IOERR_FSYNC,
+    sqlite3.SQLITE_IOERR_SHMSIZE,
+}
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_DAMAGED = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
+_CLOSED = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR}
+_PG_DRIVERS = ("postgresql", "postgresql+psycopg")
 _PG_DISK_FULL = "53100"
 _PG_LOCK_NOT_AVAILABLE = "55P03"
+_PG_AWAY = {"08", "28", "3D", "57"}
 
 
 class Database:
@@ -62,6 +72,11 @@ class Database:
 
 
 def _engine(url: str, busy_timeout_seconds: float) -> Engine:
+    """Return the engine of a database; nothing is opened yet.
+
+    Raises:
+        InvalidInput: the address is none, or of a database that is not spoken to.
+    """
     if not url.startswith("sqlite"):
         return sa.create_engine(_psycopg(url), pool_pre_ping=True)
     engine = sa.create_engine(url, connect_args={"timeout": busy_timeout_seconds})
@@ -71,8 +86,14 @@ def _engine(url: str, busy_timeout_seconds: float) -> Engine:
 
 
 def _psycopg(url: str) -> sa.URL:
-    parsed = sa.make_url(url)
-    return parsed.set(drivername="postgresql+psycopg") if parsed.drivername == "postgresql" else parsed
+    try:
+        parsed = sa.make_url(url)
+    except ArgumentError:
+        parsed = None
+    if parsed is None or parsed.drivername not in _PG_DRIVERS:
+        # The address itself may hold a password.
+        raise InvalidInput("the database's address is no PostgreSQL URL (postgresql://user@host/name)")
+    return parsed.set(drivername=_PG_DRIVERS[-1])
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
@@ -93,17 +114,49 @@ def _begin_sqlite(connection: Connection) -> None:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Turn the two failures a user can act on into our own errors; all others stay what they are."""
+    """Turn the failures a user can act on into our own errors; all others stay what they are."""
     try:
         yield
     except DBAPIError as error:
-        code = getattr(error.orig, "sqlite_errorcode", None)
-        state = getattr(error.orig, "sqlstate", None)
-        if code in _FULL or state == _PG_DISK_FULL:
-            raise StorageFull(
-                "the disk is full; free some space and send this again (what was acknowledged is stored)"
-            ) from error
-        primary = code & 0xFF if code is not None else None
-        if primary in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED} or state == _PG_LOCK_NOT_AVAILABLE:
-            raise StoreBusy("the database is locked by another process; try again in a moment") from error
-        raise
+        told = _of_sqlite(error.orig) if isinstance(error.orig, sqlite3.Error) else _of_postgresql(error)
+        if told is None:
+            raise
+        raise told from error
+
+
+def _of_sqlite(error: sqlite3.Error) -> SearchError | None:
+    code = getattr(error, "sqlite_errorcode", None)
+    primary = code & 0xFF if code is not None else None
+    if code in _FULL:
+        return _full()
+    if primary in _BUSY:
+        return _busy()
+    if primary in _DAMAGED:
+        return StoreUnavailable("the database file is damaged, or no database; put a good copy in its place")
+    if primary in _CLOSED:
+        return StoreUnavailable(
+            "the database cannot be opened or written; see whose the data folder is and who may write there"
+        )
+    return None
+
+
+def _of_postgresql(error: DBAPIError) -> SearchError | None:
+    state = getattr(error.orig, "sqlstate", None)
+    if state == _PG_DISK_FULL:
+        return _full()
+    if state == _PG_LOCK_NOT_AVAILABLE:
+        return _busy()
+    # A connection that was never made, or is lost, has no state (or one of class 08, 28 or 57).
+    if isinstance(error, OperationalError) and (state is None or state[:2] in _PG_AWAY):
+        return StoreUnavailable("the database server cannot be reached, or lets nobody in; see its address")
+    return None
+
+
+def _full() -> StorageFull:
+    return StorageFull(
+        "the disk is full; free some space and send this again (what was acknowledged is stored)"
+    )
+
+
+def _busy() -> StoreBusy:
+    return StoreBusy("the database is locked by another process; try again in a moment")
