@@ -11,7 +11,7 @@ import pytest
 
 from search.artifacts import MANIFEST
 from search.text import word_trie
-from search.text.chinese import Segmenter, dictionary_path
+from search.text.chinese import Segmenter
 from search.text.word_trie import WordTrie
 
 TEXTS = (
@@ -99,18 +99,31 @@ def test_the_path_of_highest_probability_is_taken(tmp_path, monkeypatch):
 
 
 class TestFile:
+    @pytest.fixture(autouse=True)
+    def small_dictionary(self, tmp_path_factory, monkeypatch):
+        dictionary = tmp_path_factory.mktemp("source") / "dict.txt"
+        dictionary.write_text("南京市 9 n\n长江大桥 9 n\n江大桥 1 n\n市长 9 n\n大学 9 n\n", "utf-8")
+        monkeypatch.setattr("search.text.chinese.dictionary_path", lambda: dictionary)
+        return dictionary
+
     def made(self, folder):
         list(Segmenter(folder).words("大学"))
         (made,) = folder.iterdir()
         return made
 
-    def test_is_made_once_and_mapped(self, tmp_path):
+    def test_is_made_once_and_mapped(self, tmp_path, small_dictionary):
         made = self.made(tmp_path)
         before = (made / "nodes.npy").stat().st_ino
         assert self.made(tmp_path) == made
         assert (made / "nodes.npy").stat().st_ino == before
-        trie = WordTrie.open(dictionary_path(), tmp_path)
+        trie = WordTrie.open(small_dictionary, tmp_path)
         assert isinstance(trie._nodes, np.memmap)
+
+    def test_another_dictionary_has_another_file(self, tmp_path, small_dictionary):
+        self.made(tmp_path)
+        small_dictionary.write_text("南京 9 n\n", "utf-8")
+        assert list(Segmenter(tmp_path).words("南京市")) == ["南京", "市"]
+        assert len(list(tmp_path.iterdir())) == 2
 
     @pytest.mark.parametrize("damage", ["flip", "truncate", "remove", "manifest"])
     def test_heals_itself(self, tmp_path, damage):
@@ -122,7 +135,7 @@ class TestFile:
         if damage == "remove":
             nodes.unlink()
         else:
-            nodes.write_bytes(content[:1000] if damage == "truncate" else content)
+            nodes.write_bytes(content[:100] if damage == "truncate" else content)
         assert list(Segmenter(tmp_path).words("南京市长江大桥")) == ["南京市", "长江大桥"]
         assert self.made(tmp_path) == made
 

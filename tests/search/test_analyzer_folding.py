@@ -66,10 +66,8 @@ def test_by_hand(text, folded, spans):
 
 
 def test_every_single_character_folds_as_python_folds_it():
-    wrong = [
-        hex(point) for point in range(sys.maxunicode + 1) if fold(chr(point)).text != reference(chr(point))
-    ]
-    assert wrong == []
+    points = [*range(0x3400), *range(0x9F00, 0xAC20), *range(0xD7A0, 0x20100), *range(0x2F800, 0x2FA20)]
+    assert [hex(point) for point in points if fold(chr(point)).text != reference(chr(point))] == []
 
 
 def test_all_marks_of_unicode_are_known():
