@@ -26,6 +26,27 @@ FLAGS = (
     "--disable-sync",
     "--window-size=1200,900",
 )
+PANDAS = (
+    "Where they live. Giant pandas are found in a handful of mountain ranges in central China, most of "
+    "them in the province of Sichuan. They once roamed the lowlands too, but fields, roads and logging "
+    "pushed them up into cool, wet forests between fifteen hundred and three thousand metres. Mist hangs "
+    "over these slopes for much of the year. Each adult keeps to a home range of a few square kilometres, "
+    "marks trees with scent and avoids its neighbours except in spring. Reserves now cover more than half "
+    "of the remaining habitat, and corridors of planted forest are meant to join valleys that a highway "
+    "has cut apart.",
+    "What they eat. Almost the whole diet of an adult is bamboo: leaves in summer, stems in winter, and "
+    "tender shoots as soon as they break the ground. Since a bear's gut takes so little energy out of "
+    "grass, the animal has to chew for about twelve hours a day and may swallow thirty kilograms before "
+    "it sleeps. A false thumb, which is really a wrist bone, holds the stalks while strong jaws strip and "
+    "crush them. Now and then a panda takes eggs, carrion or a small rodent, yet these are rare treats "
+    "and not a habit.",
+    "How they grow up. A cub is born blind, pink and hardly heavier than an apple. For the first weeks "
+    "its mother scarcely leaves the den, and holds it against her chest day and night. The black patches "
+    "appear after a week or two, the eyes open at six weeks, and at three months the young animal begins "
+    "to crawl. It stays with its mother for a year and a half, learns to climb long before it can run "
+    "well, and is fully grown at about five years of age. Twins are common, but in the wild usually one "
+    "of them survives.",
+)
 WITHOUT_SCRIPT = {"profile.managed_default_content_settings.javascript": 2}
 
 
@@ -123,41 +144,41 @@ def answers(port):
     return True
 
 
-@pytest.fixture
-def home(tmp_path, models_folder):
-    """An empty home folder that has the models."""
-    (tmp_path / "models").symlink_to(models_folder)
-    return tmp_path
+@pytest.fixture(scope="session")
+def new_home(tmp_path_factory, models_folder):
+    """Make an empty home folder that has the models."""
+
+    def new_home():
+        home = tmp_path_factory.mktemp("home")
+        (home / "models").symlink_to(models_folder)
+        return home
+
+    return new_home
 
 
-@pytest.fixture
-def site(browser_programs, home):
-    """The address of a service without a key."""
-    with serving(home) as address:
+@pytest.fixture(scope="session")
+def site(browser_programs, new_home):
+    """The address of a service without a key; tests keep apart by collection."""
+    with serving(new_home()) as address:
         yield address
 
 
 @pytest.fixture
-def guarded_site(browser_programs, home):
+def guarded_site(browser_programs, new_home):
     """The address and the key of a service that asks for it."""
     key = "open sesame 芝麻开门"
-    with serving(home, key) as address:
+    with serving(new_home(), key) as address:
         yield address, key
 
 
 @pytest.fixture(scope="session")
 def pandas_pdf(tmp_path_factory):
-    """An English PDF of two pages; the food is on the second."""
+    """An English PDF of three pages; what pandas eat stands on the second."""
     pdf = FPDF()
     pdf.set_font("Helvetica", size=12)
-    for paragraph in (
-        "Where they live. Giant pandas live in a few mountain ranges in central China, mainly in Sichuan. "
-        "Farming and logging drove them out of the lowlands long ago.",
-        "What they eat. An adult panda eats up to thirty kilograms of bamboo leaves and shoots a day and "
-        "spends about twelve hours chewing, because bamboo gives so little energy.",
-    ):
+    for page in PANDAS:
         pdf.add_page()
-        pdf.multi_cell(0, 8, paragraph)
+        pdf.multi_cell(0, 8, page)
     path = tmp_path_factory.mktemp("files") / "pandas.pdf"
     pdf.output(str(path))
     return path

@@ -2,7 +2,7 @@
 
 import json
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import pytest
@@ -40,8 +40,7 @@ def complaints(browser):
 @pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
 def test_a_pdf_goes_up_and_is_found_in_the_other_language(open_browser, site, pandas_pdf, script):
     browser = open_browser(script=script)
-    browser.get(site)
-    one(browser, ".note .action").click()
+    browser.get(f"{site}/upload?collection=pandas-{script}")
     one(browser, "#files").send_keys(str(pandas_pdf))
     assert one(browser, "#chosen").text == ("pandas.pdf" if script else "")
     one(browser, "form.upload button").click()
@@ -54,11 +53,11 @@ def test_a_pdf_goes_up_and_is_found_in_the_other_language(open_browser, site, pa
     one(browser, "#task .next .action").click()
     one(browser, "#q").send_keys("大熊猫每天吃什么", Keys.ENTER)
     first = wait(browser, lambda page: one(page, ".hits article"))
-    assert "pandas.pdf" in first.text and "page 2" in first.text and "bamboo" in first.text
+    assert "pandas.pdf" in first.text and "page 2" in first.text and "thirty kilograms" in first.text
 
     one(browser, ".hits article h2 a").click()
     passage = wait(browser, lambda page: one(page, ".block:target"))
-    assert "bamboo leaves and shoots" in passage.text
+    assert "Almost the whole diet of an adult is bamboo" in passage.text
     lit = one(browser, ".block:target .body").value_of_css_property("background-color")
     plain = one(browser, ".block:not(:target) .body").value_of_css_property("background-color")
     assert lit != plain
@@ -97,12 +96,12 @@ def test_the_language_of_the_browser_is_spoken_until_another_is_chosen(open_brow
 def test_what_a_stranger_wrote_is_never_run(browser, site):
     hostile = "<script>window.owned = 1</script><img src=x onerror='window.owned = 2'>"
     body = {"text": f"A hostile text. {hostile}", "title": hostile}
-    call(site, "PUT", "/v1/collections/default/documents/hostile", body)
+    call(site, "PUT", "/v1/collections/hostile/documents/hostile", body)
     pages = (
-        "/?q=hostile",
-        "/collections/default/documents",
-        "/collections/default/documents/hostile",
-        f"/?q={hostile}",
+        "/?collection=hostile&q=hostile",
+        "/collections/hostile/documents",
+        "/collections/hostile/documents/hostile",
+        f"/?collection=hostile&q={hostile}",
     )
     for page in pages:
         browser.get(site + page)
@@ -112,8 +111,8 @@ def test_what_a_stranger_wrote_is_never_run(browser, site):
 
 
 def test_a_page_of_another_origin_can_neither_post_nor_delete(browser, site):
-    call(site, "PUT", "/v1/collections/default/documents/kept", {"text": "to be kept"})
-    targets = ("/collections/default/documents/delete", "/v1/collections/default/documents/delete", "/upload")
+    call(site, "PUT", "/v1/collections/kept/documents/kept", {"text": "to be kept"})
+    targets = ("/collections/kept/documents/delete", "/v1/collections/kept/documents/delete", "/upload")
 
     class Stranger(BaseHTTPRequestHandler):
         def do_GET(self):
@@ -127,24 +126,31 @@ def test_a_page_of_another_origin_can_neither_post_nor_delete(browser, site):
         def log_message(self, *_):
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Stranger) as stranger:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as stranger:
         Thread(target=stranger.serve_forever, daemon=True).start()
         for target in targets:
             browser.get(f"http://127.0.0.1:{stranger.server_port}{target}")
             wait(browser, lambda page: page.current_url.startswith(site))
             assert "another site" in one(browser, "body").text
         stranger.shutdown()
-    assert call(site, "GET", "/v1/collections/default/documents")["total"] == 1
+    assert call(site, "GET", "/v1/collections/kept/documents")["total"] == 1
 
 
 def test_a_narrow_screen_never_scrolls_sideways(browser, site):
     body = {"text": "x" * 500 + " 长" * 300, "title": "W" * 200, "metadata": {"n" * 90: "v" * 300}}
-    call(site, "PUT", f"/v1/collections/default/documents/{'k' * 150}", body)
+    call(site, "PUT", f"/v1/collections/narrow/documents/{'k' * 150}", body)
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",
         {"width": 360, "height": 700, "deviceScaleFactor": 1, "mobile": True},
     )
-    pages = ("/", "/?q=xxx", "/collections", "/collections/default/documents", "/upload", "/tasks")
-    for page in (*pages, f"/collections/default/documents/{'k' * 150}"):
+    pages = (
+        "/",
+        "/?collection=narrow&q=xxx",
+        "/collections",
+        "/collections/narrow/documents",
+        "/upload",
+        "/tasks",
+    )
+    for page in (*pages, f"/collections/narrow/documents/{'k' * 150}"):
         browser.get(site + page)
         assert browser.execute_script("return document.documentElement.scrollWidth") <= 360, page
