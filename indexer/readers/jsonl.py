@@ -128,7 +128,7 @@ def parse(data: bytes) -> Any:
         raise InvalidEncoding(f"it is not valid UTF-8: see byte {error.start + 1}") from None
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column" if error.lineno > 1 else "column"
-        raise InvalidRecord(f"it is no JSON: {error.msg} at {place} {error.colno}") from None
+        raise InvalidRecord(f"it is no JSON: {error.msg} ({place} {error.colno})") from None
     except RecursionError:
         raise InvalidRecord("it nests objects or lists too deeply") from None
     except ValueError:  # Python refuses to read integers of thousands of digits
