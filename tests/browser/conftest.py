@@ -57,20 +57,20 @@ def find_browser():
     return (chromium, driver) if chromium and driver else None
 
 
-@pytest.fixture(scope="session")
-def browser_programs():
-    found = find_browser()
-    if found is None and os.environ.get("XUNYI_REQUIRE_BROWSER") == "1":
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup():
+    """Skip from one place, so that the summary says it in one line."""
+    if find_browser() is not None:
+        return
+    if os.environ.get("XUNYI_REQUIRE_BROWSER") == "1":
         pytest.fail("no chromium with chromedriver was found, and XUNYI_REQUIRE_BROWSER=1 asks for it")
-    if found is None:
-        pytest.skip("no chromium with chromedriver was found; install both to test the pages in a browser")
-    return found
+    pytest.skip("no chromium with chromedriver was found; install both to test the pages in a browser")
 
 
 @contextmanager
-def running_browser(programs, folder, script=True, language="en"):
+def running_browser(folder, script=True, language="en"):
     options = ChromeOptions()
-    options.binary_location, driver = programs
+    options.binary_location, driver = find_browser()
     for flag in (*FLAGS, f"--user-data-dir={folder}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
@@ -85,11 +85,11 @@ def running_browser(programs, folder, script=True, language="en"):
 
 
 @pytest.fixture
-def open_browser(browser_programs, tmp_path_factory):
+def open_browser(tmp_path_factory):
     """Open a browser of its own profile; all are closed when the test ends."""
     with ExitStack() as opened:
         yield lambda **options: opened.enter_context(
-            running_browser(browser_programs, tmp_path_factory.mktemp("profile"), **options)
+            running_browser(tmp_path_factory.mktemp("profile"), **options)
         )
 
 
@@ -157,14 +157,14 @@ def new_home(tmp_path_factory, models_folder):
 
 
 @pytest.fixture(scope="session")
-def site(browser_programs, new_home):
+def site(new_home):
     """The address of a service without a key; tests keep apart by collection."""
     with serving(new_home()) as address:
         yield address
 
 
 @pytest.fixture
-def guarded_site(browser_programs, new_home):
+def guarded_site(new_home):
     """The address and the key of a service that asks for it."""
     key = "open sesame 芝麻开门"
     with serving(new_home(), key) as address:
