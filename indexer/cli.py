@@ -5,16 +5,18 @@ others, carries none of what searching needs.  Exit status: 0 done, 1 nothing fo
 2 wrong use or input, 70 a bug.
 """
 
+import errno
 import logging
 import os
 import sys
 from collections.abc import Mapping
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Any
 
 import click
 
-from search.errors import SearchError
+from search.errors import InvalidInput, SearchError, StorageFull
 
 COMMANDS: Mapping[str, str] = {
     "ingest": "indexer.shell.ingest:ingest",
@@ -31,6 +33,7 @@ COMMANDS: Mapping[str, str] = {
 
 BUG = 70
 INTERRUPTED = 130
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 log = logging.getLogger(__name__)
 
@@ -48,11 +51,27 @@ class Commands(click.Group):
             return None
         module, _, attribute = COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(import_module(module), attribute)
+        for parameter in command.params:
+            if parameter.type is click.STRING:
+                parameter.callback = text_only
         return command
 
 
+def text_only(context: click.Context, parameter: click.Parameter, given: Any) -> Any:
+    """Return an argument that is no path, and so will be stored or read; refuse one that is not UTF-8."""
+    for text in (given,) if isinstance(given, str) else given or ():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            shown = os.fsencode(text).decode(errors="backslashreplace")
+            raise click.BadParameter(f"{shown} is not valid UTF-8", context, parameter) from None
+    return given
+
+
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--home", metavar="DIR", help="Data folder (default: $XUNYI_HOME, else ~/.xunyi).")
+@click.option(
+    "--home", type=click.Path(), metavar="DIR", help="Data folder (default: $XUNYI_HOME, else ~/.xunyi)."
+)
 @click.version_option(package_name="xunyi")
 @click.pass_context
 def group(context: click.Context, home: str | None) -> None:
@@ -63,25 +82,43 @@ def group(context: click.Context, home: str | None) -> None:
 def main() -> None:
     """Run one command and leave with its exit status."""
     logging.basicConfig(level=logging.WARNING, format="xunyi: %(message)s", stream=sys.stderr)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # where a terminal knows no Chinese, say so in ASCII
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
     """Run one command line; return the exit status."""
     try:
-        status: Any = group.main(arguments, prog_name="xunyi", standalone_mode=False)
+        # Not ``group.main``, which ends the process by itself when a reader goes away.
+        with group.make_context("xunyi", list(arguments)) as context:
+            status: Any = group.invoke(context)
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return 2
     except SearchError as error:
-        return _told(str(error))
+        return _told(f"{error} ({error.code})")
     except click.ClickException as error:
-        return _told(error.format_message())
+        return _told(f"{error.format_message()} ({InvalidInput.code})")
     except BrokenPipeError:
         return _reader_gone()
     except (click.Abort, KeyboardInterrupt):
         return _told("stopped", INTERRUPTED)
+    except OSError as error:
+        if error.errno not in FULL:
+            return _bug()
+        return _told(f"the disk is full; free some space and try again ({StorageFull.code})")
     except Exception:
-        log.exception("this is a bug in xunyi; please report it with these lines")
-        return BUG
+        return _bug()
     return status if isinstance(status, int) else 0
+
+
+def _bug() -> int:
+    log.exception("this is a bug in xunyi; please report it with these lines")
+    return BUG
 
 
 def _reader_gone() -> int:

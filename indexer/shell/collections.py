@@ -1,7 +1,7 @@
 """``xunyi collections`` and ``xunyi delete``: what there is, and away with it."""
 
 import click
-from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from indexer.shell import options
@@ -35,15 +35,16 @@ def collections(
         options.print_json({"collections": found})
         return 0
     if not found:
-        Console().print("There is no collection yet; `xunyi ingest PATH` makes one.")
+        options.Output().print("There is no collection yet; `xunyi ingest PATH` makes one.")
         return 0
     table = Table(box=None, pad_edge=False)
     for name in ("collection", "documents", "passages", "encoder", "generation", "not folded"):
         table.add_column(name, justify="left" if name in ("collection", "encoder") else "right")
     for info in found:
-        counts = (info.documents, info.passages, info.encoder, info.generation or "-", info.unfolded)
+        encoder = escape(info.encoder)
+        counts = (info.documents, info.passages, encoder, info.generation or "-", info.unfolded)
         table.add_row(info.name, *map(str, counts))
-    Console().print(table)
+    options.Output().print(table)
     return 0
 
 
@@ -59,7 +60,7 @@ def delete(keys: tuple[str, ...], collection: str, as_json: bool, home: str | No
     if as_json:
         options.print_json(result)
     else:
-        console = Console(highlight=False)
+        console = options.Output(highlight=False)
         console.print(f"{len(result.deleted)} deleted")
         for key in result.unknown:
             options.errors_console.print(f"nothing is stored under {key!r}", markup=False)

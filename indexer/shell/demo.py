@@ -55,7 +55,7 @@ QUESTIONS: Sequence[DemoQuestion] = (
 @click.pass_context
 def demo(context: click.Context, once: bool, port: int, home: str | None) -> int:
     """Ingest the texts that come with xunyi, ask them four questions, serve the page."""
-    console = Console(highlight=False)
+    console = options.Output(highlight=False)
     with options.service(home) as service:
         with as_file(files("indexer.demo") / "corpus.jsonl") as corpus:
             _ingest(service, corpus, console)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from indexer.evaluating import Evaluation, checked_systems
@@ -22,7 +22,12 @@ from search.evaluation.judged import read_judged
 @click.option("--encoder", metavar="NAME", help="Model of the scratch collection.")
 @click.option("--by", "group_by", metavar="FIELD", help="Also measure by a field of queries.jsonl.")
 @options.json_option
-@click.option("--home", metavar="DIR", help="Keep the ingested collection here (default: a scratch folder).")
+@click.option(
+    "--home",
+    type=click.Path(),
+    metavar="DIR",
+    help="Keep the ingested collection here (default: a scratch folder).",
+)
 def evaluate(
     folder: Path, systems: str, encoder: str | None, group_by: str | None, as_json: bool, home: str | None
 ) -> None:
@@ -52,8 +57,8 @@ def _as_dict(found: Evaluation) -> dict[str, Any]:
 
 
 def _print(found: Evaluation, groups: dict[str, Any]) -> None:
-    console = Console(highlight=False)
-    console.print(f"{found.collection}: {found.documents} documents, {found.queries} questions")
+    console = options.Output(highlight=False)
+    console.print(f"{escape(found.collection)}: {found.documents} documents, {found.queries} questions")
     table = Table(box=None, pad_edge=False)
     table.add_column("group")
     table.add_column("system")
@@ -62,5 +67,7 @@ def _print(found: Evaluation, groups: dict[str, Any]) -> None:
         table.add_column(name, justify="right")
     for group, systems in {"all": found.systems, **groups}.items():
         for system, values in systems.items():
-            table.add_row(group, system, *(f"{values[name]:.4f}" if name in values else "" for name in names))
+            table.add_row(
+                escape(group), system, *(f"{values[name]:.4f}" if name in values else "" for name in names)
+            )
     console.print(table)

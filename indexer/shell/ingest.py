@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 from rich.console import Console
@@ -15,6 +16,7 @@ from indexer.readers.base import RecordFields
 from indexer.readers.walk import bytes_under
 from indexer.records import IngestSummary
 from indexer.shell import options
+from search.errors import UnreadablePath
 
 STANDARD_INPUT = "-"
 REFUSED = 2
@@ -24,7 +26,7 @@ Note = Callable[[Come], None]
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", type=click.Path(), nargs=-1, required=True, metavar="PATH...")
 @options.collection_option
 @click.option(
     "--sync", is_flag=True, help="Also delete what an earlier ingest read from PATH... and is gone."
@@ -64,15 +66,22 @@ def ingest(
     places = [] if from_input else [Path(path) for path in paths]
     with options.service(home) as service, bar(options.errors_console, places) as note:
         if from_input:
-            stream = sys.stdin.buffer
-            summary = ingest_stream(service, collection, stream, name or "input.txt", str(key), chosen, note)
+            summary = ingest_stream(
+                service, collection, _standard_input(), name or "input.txt", str(key), chosen, note
+            )
         else:
             summary = ingest_paths(service, collection, places, chosen, note)
     if as_json:
         options.print_json(summary)
     else:
-        print_summary(summary, Console(highlight=False))
+        print_summary(summary, options.Output(highlight=False))
     return REFUSED if summary.refused else 0
+
+
+def _standard_input() -> BinaryIO:
+    if sys.stdin is None:
+        raise UnreadablePath("standard input is closed; there is nothing to read")
+    return sys.stdin.buffer
 
 
 @contextmanager

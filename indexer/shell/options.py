@@ -1,7 +1,6 @@
 """The options that commands share, and the opening of the service behind them."""
 
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -10,20 +9,37 @@ import click
 from rich.console import Console
 
 from indexer.answers import answer
+from indexer.readers.decoding import lone_surrogates
+from indexer.readers.jsonl import parse_record
 from indexer.records import DEFAULT_COLLECTION
 from indexer.service import Service
 from indexer.settings import Settings
 from search.encoders.preparation import Step
-from search.errors import InvalidFilter, InvalidInput
+from search.errors import InvalidFilter, InvalidRecord
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-errors_console = Console(stderr=True, highlight=False)
 
-home_option = click.option("--home", metavar="DIR", help="Data folder (default: $XUNYI_HOME, else ~/.xunyi).")
+class Output(Console):
+    """A console whose reader may go away, as every other writer here sees it: by ``BrokenPipeError``."""
+
+    def on_broken_pipe(self) -> None:
+        """Leave it to the entry point, instead of ending the process here."""
+        raise
+
+
+errors_console = Output(stderr=True, highlight=False)
+
+home_option = click.option(
+    "--home", type=click.Path(), metavar="DIR", help="Data folder (default: $XUNYI_HOME, else ~/.xunyi)."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, the same as the API's.")
 collection_option = click.option(
-    "-c", "--collection", default=DEFAULT_COLLECTION, show_default=True, help="Collection to work on."
+    "-c",
+    "--collection",
+    default=DEFAULT_COLLECTION,
+    show_default=True,
+    help="Collection to work on.",
 )
 limit_option = click.option("-n", "--limit", type=int, default=10, show_default=True, help="How many hits.")
 filter_option = click.option(
@@ -65,21 +81,14 @@ def filter_of(text: str | None) -> Mapping[str, Any] | None:
     if text is None:
         return None
     try:
-        parsed = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InvalidFilter(f"--filter is no JSON: {error}") from error
-    if not isinstance(parsed, dict):
-        raise InvalidFilter("--filter must be a JSON object")
-    return parsed
-
-
-def well_formed(text: str, name: str) -> str:
-    """Return an argument of the shell; raise ``InvalidInput`` where its bytes are no UTF-8."""
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise InvalidInput(f"the {name} is not valid UTF-8")
-    return text
+        given = parse_record(text.encode())
+    except InvalidRecord as error:
+        raise InvalidFilter(f"--filter is no JSON object: {error}") from None
+    if lone_surrogates(json.dumps(given, ensure_ascii=False)):
+        raise InvalidFilter("--filter holds half a surrogate pair, which is no character")
+    return given
 
 
 def print_json(value: Any) -> None:
     """Print a record as the API would send it."""
-    sys.stdout.write(json.dumps(answer(value), ensure_ascii=False) + "\n")
+    click.echo(json.dumps(answer(value), ensure_ascii=False))

@@ -2,6 +2,7 @@
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.padding import Padding
 from rich.text import Text
 
@@ -33,7 +34,7 @@ def search(
 ) -> int:
     """Find the passages that answer QUERY, whatever their language."""
     request = SearchRequest(
-        query=options.well_formed(query, "query"),
+        query=query,
         limit=limit,
         mode=mode,  # type: ignore[arg-type]  # the service checks it, for every edge alike
         filter=options.filter_of(filter_text),
@@ -71,7 +72,7 @@ def shown(result: SearchResult, as_json: bool) -> int:
     if as_json:
         options.print_json(result)
     else:
-        print_result(result, Console(highlight=False))
+        print_result(result, options.Output(highlight=False))
     return 0 if result.hits else NOTHING_FOUND
 
 
@@ -86,7 +87,7 @@ def print_result(result: SearchResult, console: Console) -> None:
             console.print(Text(f"    {hit.explanation}", style="dim"))
         console.print()
     for problem in result.degraded:
-        options.errors_console.print(f"[yellow]degraded:[/yellow] {problem}")
+        options.errors_console.print(f"[yellow]degraded:[/yellow] {escape(problem)}")
     exactness = "exact" if result.exact else "approximate"
     console.print(f"[dim]{len(result.hits)} hits, {result.mode}, {exactness}, {result.took_ms:.0f} ms[/dim]")
 

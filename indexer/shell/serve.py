@@ -20,7 +20,9 @@ from search.errors import InvalidInput
     help="Web processes, each with a model.",
 )
 @click.option("--no-worker", is_flag=True, help="Leave tasks and caches to a worker started elsewhere.")
-@click.option("--home", metavar="DIR", help="Data folder (default: $XUNYI_HOME, else ~/.xunyi).")
+@click.option(
+    "--home", type=click.Path(), metavar="DIR", help="Data folder (default: $XUNYI_HOME, else ~/.xunyi)."
+)
 def serve(host: str, port: int, workers: int, no_worker: bool, home: str | None) -> None:
     """Serve the pages and the JSON API until stopped with Ctrl-C."""
     chosen = home or (click.get_current_context().find_root().obj or {}).get("home")

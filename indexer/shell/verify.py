@@ -1,7 +1,6 @@
 """``xunyi verify``: prove that what is stored holds together."""
 
 import click
-from rich.console import Console
 
 from indexer.shell import options
 from indexer.verifying import verify as run_verification
@@ -19,7 +18,7 @@ def verify(as_json: bool, home: str | None) -> int:
     if as_json:
         options.print_json(result)
     else:
-        console = Console(highlight=False, markup=False)
+        console = options.Output(highlight=False, markup=False)
         for problem in result.problems:
             console.print(f"{problem.where}: {problem.detail} ({problem.code})")
         state = "clean" if not result.problems else f"{len(result.problems)} problems"
