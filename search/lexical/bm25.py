@@ -103,7 +103,7 @@ def upper_bound(terms: Iterable[str], statistics: Statistics) -> float:
 
 def _weights(terms: Iterable[str], statistics: Statistics) -> dict[str, np.float32]:
     known = statistics.frequencies
-    return {term: idf(statistics.documents, known.get(term, 0)) * (ONE + K1) for term in distinct(terms)}
+    return {term: idf(statistics.documents, known.get(term, 0)) * (ONE + K1) for term in terms}
 
 
 def _score(weights: Mapping[str, np.float32], passage: Sequence[str], average_length: float) -> np.float32:

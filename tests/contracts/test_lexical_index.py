@@ -228,6 +228,12 @@ def test_an_index_that_has_lost_everything(tmp_path):
     assert index.search(["w1"], 5, np.arange(3000))[0].tolist() == []
 
 
+def test_a_filter_of_far_more_ids_than_there_are_passages(tmp_path):
+    index = in_memory([(7, ["w1"]), (9, ["w1"])], tmp_path)
+    assert index.search(["w1"], 5, np.arange(8))[0].tolist() == [7]
+    assert index.search(["w1"], 5, np.arange(3000))[0].tolist() == [7, 9]
+
+
 def test_after_deletions_the_order_is_that_of_an_index_made_anew(tmp_path):
     passages = make_passages(600, 23)
     lost = [passage_id for passage_id, _ in passages[::3]]
