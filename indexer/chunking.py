@@ -20,7 +20,7 @@ from itertools import accumulate
 
 from indexer.outline import HeadingPath, Part, common_path, outline
 from indexer.readers.base import Extracted
-from indexer.sentences import Span, Splitter, clauses, lines, paragraphs, pieces, sentences, words
+from indexer.sentences import Span, Splitter, clauses, lines, paragraphs, pieces, sentences, signs, words
 
 CHUNKER_VERSION = "1"
 """Part of every content hash: a change of what this file produces changes it."""
@@ -43,7 +43,7 @@ BUDGET_TOKENS_MIN = 16
 
 CountTokens = Callable[[str], int]
 
-FINER: tuple[Splitter, ...] = (lines, clauses, words, pieces)
+FINER: tuple[Splitter, ...] = (lines, clauses, words, pieces, signs)
 """How a sentence over the budget is cut, and what of it is still over, and so on."""
 
 # A Chinese character is a word, and so is what stands between spaces.
@@ -242,7 +242,7 @@ class Cutter:
             end = self._end(units, before, first, new, room)
             first, end = self._verified(section, first, new, end)
             yield first, end - 1
-            first, new = self._repeated(before, new, end, room), end
+            first, new = self._repeated(before, first, end, room), end
 
     def _end(self, units: Sequence[Unit], before: Sequence[int], first: int, new: int, room: int) -> int:
         """Return the unit at which a passage from ``first`` ends, ``units[new]`` being its first new one.
@@ -260,13 +260,13 @@ class Cutter:
         paragraph_ends = (at for at in range(end, new, -1) if units[at - 1].ends_paragraph)
         return next((at for at in paragraph_ends if before[at] >= half), end)
 
-    def _repeated(self, before: Sequence[int], new: int, end: int, room: int) -> int:
-        """Return the first unit that the passage from ``end`` on repeats, always after ``new``."""
+    def _repeated(self, before: Sequence[int], last_first: int, end: int, room: int) -> int:
+        """Return the first unit of the passage that goes on from ``end``, always after that of the last."""
         if end >= len(before) - 1:
             return end
         allowed = min(self._overlap, room - (before[end + 1] - before[end]))
         first = end
-        while first > new + 1 and before[end] - before[first - 1] <= allowed:
+        while first > last_first + 1 and before[end] - before[first - 1] <= allowed:
             first -= 1
         return first
 

@@ -69,9 +69,19 @@ def words(text: str, start: int, end: int) -> Iterator[Span]:
 
 
 def pieces(text: str, start: int, end: int) -> Iterator[Span]:
-    """Yield pieces of about ``PIECE_CHARACTERS``; an accent stays with what it stands on."""
+    """Yield pieces of about ``PIECE_CHARACTERS``."""
+    yield from runs(text, start, end, PIECE_CHARACTERS)
+
+
+def signs(text: str, start: int, end: int) -> Iterator[Span]:
+    """Yield single characters, each with the accents and joiners that belong to it."""
+    yield from runs(text, start, end, 1)
+
+
+def runs(text: str, start: int, end: int, length: int) -> Iterator[Span]:
+    """Yield runs of ``length`` characters or a few more: an accent stays with what it stands on."""
     while start < end:
-        stop = min(end, start + PIECE_CHARACTERS)
+        stop = min(end, start + length)
         limit = min(end, stop + PIECE_CHARACTERS)
         while stop < limit and joins(text[stop], text[stop - 1]):
             stop += 1
