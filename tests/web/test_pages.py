@@ -36,24 +36,28 @@ def test_a_question_leads_to_the_passage_that_answers_it(client, library):
     assert 'id="p-0"' in document.text and "turns the Moon a coppery red" in text_of(document)
 
 
-def test_the_question_and_choices_stay_in_the_form(client, library):
+def test_the_question_and_choices_stay_in_the_form(client, library, collection):
+    client.post("/v1/collections", json={"name": collection})
     page = client.get("/", query_string={"q": 'say "hi" & <b>', "collection": library, "mode": "lexical"})
     assert 'value="say &#34;hi&#34; &amp; &lt;b&gt;"' in page.text
     assert 'value="lexical" checked' in page.text
     assert f"<option selected>{library}</option>" in page.text
 
 
-def test_scores_are_shown_with_their_parts(client, library):
-    page = client.get("/", query_string={"q": "bread", "collection": library})
-    first = text_of(page).partition("Sourdough")[2]
-    total, meaning, words = re.search(r"([\d.]+) meaning ([\d.]+) words ([\d.]+)", first).groups()
-    assert float(meaning) + float(words) == pytest.approx(float(total), abs=0.0015)
-    dense, lexical = (
-        float(re.search(rf'<rect class="{name}" x="[\d.]+" width="([\d.]+)"', page.text)[1])
-        for name in ("dense", "lexical")
-    )
-    assert dense + lexical == pytest.approx(100, abs=0.1)
-    assert dense == pytest.approx(100 * float(meaning) / float(total), abs=1)
+@pytest.mark.parametrize("mode", ["hybrid", "lexical"])
+def test_scores_are_shown_with_their_parts(client, library, mode):
+    question = {"query": "bread flour", "mode": mode}
+    best = client.post(f"/v1/collections/{library}/search", json=question).json["hits"][0]
+    page = client.get("/", query_string={"q": "bread flour", "mode": mode, "collection": library})
+    first = re.search(r"<article>.*?</article>", page.text, re.S)[0]
+    assert f"<b>{best['score']:.3f}</b>" in first
+    shown = {name: part for name, part in best["parts"].items() if round(part, 3)}
+    assert re.findall(r'class="part (\w+)">\w+ (-?[\d.]+)<', first) == [
+        (name, f"{part:.3f}") for name, part in shown.items()
+    ]
+    for name, part in best["parts"].items():
+        width = float(re.search(rf'<rect class="{name}" x="[\d.]+" width="([\d.]+)"', first)[1])
+        assert width == pytest.approx(100 * max(0, part) / best["score"], abs=0.01)
 
 
 def test_nothing_found_is_said_with_advice(client, library):

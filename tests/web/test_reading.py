@@ -6,8 +6,8 @@ from web.pages.reading import BLOCKS_PER_PAGE, blocks, page_count, page_of, pref
 NOW = datetime(2025, 11, 20, tzinfo=UTC)
 
 
-def detail(text, places, pages=None):
-    summary = DocumentSummary("k", "", "k", "text/plain", "en", len(text), len(places), NOW, NOW, {})
+def detail(text, places, pages=None, media_type="text/plain"):
+    summary = DocumentSummary("k", "", "k", media_type, "en", len(text), len(places), NOW, NOW, {})
     passages = [
         PassagePlace(i + 1, i, start, end, "", pages[i] if pages else None)
         for i, (start, end) in enumerate(places)
@@ -46,3 +46,12 @@ def test_a_page_number_is_shown_where_it_changes():
 def test_a_document_without_passages_is_shown_whole():
     document = detail("...", [])
     assert (preface(document), blocks(document, 1), page_count(document)) == ("...", [], 1)
+
+
+def test_the_lines_of_a_pdf_flow_and_passages_stay_where_they_are():
+    text = "one full line of words\nand another line of it\nend\n\nnext paragraph of words"
+    start = text.index("another")
+    shown = blocks(detail(text, [(0, start), (start, len(text))], media_type="application/pdf"), 1)
+    assert shown[0].body == "one full line of words and "
+    assert shown[1].body == "another line of it end\n\nnext paragraph of words"
+    assert "words\nand" in blocks(detail(text, [(0, start)]), 1)[0].body

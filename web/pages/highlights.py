@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from search.model import PassageText, Span
+from web.pages.line_ends import all_joined, shown
 
 EXCERPT_CHARACTERS = 420
 """Length of an excerpt of Latin script; Chinese says as much in half as many characters."""
@@ -40,13 +41,13 @@ def excerpt(passage: PassageText, highlights: Sequence[Span]) -> Excerpt:
 
     ``highlights`` are offsets in the document, as in a ``Hit``; parts outside the passage are left out.
     """
-    text = passage.text
+    text = all_joined(passage.text)
     spans = relative(highlights, passage.start, len(text))
     length = _length(text)
     start = _best_start(text, spans, length)
     end = _word_end(text, start + length)
-    shown = relative(spans, start, end - start)
-    return Excerpt(pieces(text[start:end], shown), start > 0, end < len(text))
+    found = pieces(text[start:end], relative(spans, start, end - start))
+    return Excerpt([Piece(shown(one.text), one.marked) for one in found], start > 0, end < len(text))
 
 
 def pieces(text: str, spans: Sequence[Span]) -> list[Piece]:

@@ -4,13 +4,17 @@ Passages overlap and leave gaps, and HTML elements cannot overlap.  So block i r
 passage i to the start of the next, and the tail of passage i that lies in block i + 1 is marked off
 there.  The style sheet then lights up the block that the address points to, and the tail after it:
 together exactly the passage.
+
+The lines of a PDF are joined where only its paper ended them.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from indexer.records import DocumentDetail, PassagePlace
+from web.pages.line_ends import paper_joined, shown
 
+PDF = "application/pdf"
 BLOCKS_PER_PAGE = 200
 """A page of a book-length document must stay light enough to scroll."""
 
@@ -44,12 +48,18 @@ def blocks(detail: DocumentDetail, page: int) -> list[Block]:
     """Return the blocks of one page; ``passages`` are in order of their start."""
     first = (page - 1) * BLOCKS_PER_PAGE
     last = min(len(detail.passages), first + BLOCKS_PER_PAGE)
-    return [_block(detail.text, detail.passages, index) for index in range(first, last)]
+    text = _text(detail)
+    return [_block(text, detail.passages, index) for index in range(first, last)]
 
 
 def preface(detail: DocumentDetail) -> str:
     """Return what stands before the first passage; the whole text where there is none."""
-    return detail.text[: detail.passages[0].start] if detail.passages else detail.text
+    text = _text(detail)
+    return shown(text[: detail.passages[0].start] if detail.passages else text)
+
+
+def _text(detail: DocumentDetail) -> str:
+    return paper_joined(detail.text) if detail.document.media_type == PDF else detail.text
 
 
 def _block(text: str, passages: Sequence[PassagePlace], index: int) -> Block:
@@ -61,7 +71,7 @@ def _block(text: str, passages: Sequence[PassagePlace], index: int) -> Block:
     return Block(
         ordinal=passage.ordinal,
         page=passage.page if before is None or before.page != passage.page else None,
-        tail=text[passage.start : tail],
-        body=text[tail:end],
-        gap=text[end:limit],
+        tail=shown(text[passage.start : tail]),
+        body=shown(text[tail:end]),
+        gap=shown(text[end:limit]),
     )
