@@ -6,6 +6,7 @@ import click
 
 from indexer import serving
 from indexer.settings import Settings
+from indexer.store.schema import open_database
 from search.errors import InvalidInput
 
 
@@ -32,9 +33,13 @@ def serve(host: str, port: int, workers: int, no_worker: bool, home: str | None)
             f"listening on {host} lets others in; set XUNYI_API_KEY to a secret they must send, "
             "or listen on 127.0.0.1"
         )
-    click.echo(f"xunyi serves http://{host}:{port}/ from {settings.home} (Ctrl-C stops it)", err=True)
+    open_database(settings).close()  # what is wrong with the home is told here, once, and not by each process
+    taken = serving.listening(host, port)
+    name = host.strip("[]")
+    shown = f"[{name}]" if ":" in name else name
+    click.echo(f"xunyi serves http://{shown}:{port}/ from {settings.home} (Ctrl-C stops it)", err=True)
     environment = {"XUNYI_HOME": str(settings.home)}
-    serving.serve(host, port, workers, environment, with_worker=not no_worker)
+    serving.serve(taken, workers, environment, with_worker=not no_worker)
 
 
 def _is_loopback(host: str) -> bool:

@@ -2,6 +2,7 @@
 
 import ctypes
 import logging
+import os
 import signal
 
 import click
@@ -15,15 +16,15 @@ _PR_SET_PDEATHSIG = 1
 
 @click.command()
 @click.option("--once", is_flag=True, help="End when there is nothing left to do.")
-@click.option("--child", is_flag=True, hidden=True, help="End with the process that started this one.")
+@click.option("--child-of", type=int, hidden=True, help="End with this process, which started this one.")
 @options.home_option
-def worker(once: bool, child: bool, home: str | None) -> None:
+def worker(once: bool, child_of: int | None, home: str | None) -> None:
     """Do the tasks and keep the caches of a data folder, as serve's own worker does."""
-    if child:
-        _die_with_parent()
+    if child_of is not None:
+        _die_with(child_of)
     logging.getLogger("indexer").setLevel(logging.INFO)
     with options.service(home) as service:
-        running = Worker(service, "the worker of xunyi serve" if child else "xunyi worker")
+        running = Worker(service, "the worker of xunyi serve" if child_of else "xunyi worker")
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: running.stop.set())
         if once:
@@ -37,6 +38,8 @@ def _once(service: Service, running: Worker) -> None:
         running.run_until_idle()
 
 
-def _die_with_parent() -> None:
+def _die_with(parent: int) -> None:
     """Have the kernel end this process when the one that started it ends, however that ends."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it ended before the kernel was told
+        raise SystemExit(0)
