@@ -2,12 +2,18 @@
 
 ``serve`` starts one as a child; ``xunyi worker`` runs one alone.  Killed at any moment it loses
 nothing: a task is begun again and skips what is stored, and a cache is only ever swapped whole.
+
+What is wrong for a while (a full disk, a database that is locked or away) ends nothing: the task at hand
+goes back, and after a pause it is tried again.  A task fails only by what is in it.
 """
 
 import logging
 from collections.abc import Callable
 from threading import Event
+from time import monotonic
 from typing import TypeVar
+
+from sqlalchemy.engine import Connection
 
 from indexer.ingest import Ingest, Progress
 from indexer.readers.base import RecordFields
@@ -15,18 +21,26 @@ from indexer.records import TaskInfo, TaskState
 from indexer.service import Service
 from indexer.store import collections, tasks
 from indexer.store.collections import Collection
-from search.errors import CacheLocked, SearchError
+from search.errors import CacheLocked, SearchError, StorageFull, StoreBusy, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Write = Callable[[Connection], None]
 
 POLL_SECONDS = 0.3
 LOCK_POLL_SECONDS = 1.0
+RETRY_SECONDS = 5.0
+PASSING = (StorageFull, StoreBusy, StoreUnavailable)
+"""Failures that are no fault of a task and may be over in a while."""
 
 
 class Canceled(Exception):
     """The task was canceled while it ran."""
+
+
+class Stopped(Exception):
+    """The worker was told to stop while a task ran."""
 
 
 class Worker:
@@ -35,6 +49,10 @@ class Worker:
     def __init__(self, service: Service, doing: str = "xunyi worker") -> None:
         self._service = service
         self._doing = doing
+        self._resting: dict[int, float] = {}
+        """Collections whose caches could not be kept, and the time (monotonic) until which they rest."""
+        self._owed: Write | None = None
+        """How the last task ended, where that could not be written down yet."""
         self.stop = Event()
 
     def run(self) -> None:
@@ -52,13 +70,17 @@ class Worker:
 
     def run_held(self) -> None:
         """Work until stopped; the lock is held."""
-        self.begin()
+        self._until_done(self.begin)
         while not self.stop.is_set():
-            if not self.step():
+            if not self._until_done(self.step):
                 self.stop.wait(POLL_SECONDS)
 
     def run_until_idle(self) -> None:
-        """Work until there is nothing left to do; the lock is held."""
+        """Work until there is nothing left to do; the lock is held.
+
+        Raises:
+            StorageFull, StoreBusy, StoreUnavailable: it cannot go on now; nothing is lost.
+        """
         self.begin()
         while self.step():
             pass
@@ -68,21 +90,30 @@ class Worker:
         with self._service.database.write() as connection:
             tasks.begin_again(connection, self._service.clock())
         self._service.keeper.sweep_deleted()
-        self._for_each(
-            lambda found: self._service.keeper.inspect(found, self._service.models.encoder_of(found))
-        )
+        self._for_each(self._inspect)
 
     def step(self) -> bool:
         """Do one task, or one round of keeping the caches; return whether there was anything to do."""
-        if self._do_task():
-            self._keep()
-            return True
-        return self._keep()
+        if self._owed:
+            self._settle(self._owed)
+        worked = self._do_task()
+        return self._for_each(self._keep) or worked
 
-    def _keep(self) -> bool:
-        return any(self._for_each(self._keep_one))
+    def _until_done(self, work: Callable[[], T]) -> T | None:
+        """Do ``work``, again and again while what keeps it from being done may pass; None when stopped."""
+        while not self.stop.is_set():
+            try:
+                return work()
+            except PASSING as error:
+                log.warning("trying again in %.0f s: %s", RETRY_SECONDS, error)
+                self.stop.wait(RETRY_SECONDS)
+        return None
 
-    def _keep_one(self, found: Collection) -> bool:
+    def _inspect(self, found: Collection) -> bool:
+        self._service.keeper.inspect(found, self._service.models.encoder_of(found))
+        return False
+
+    def _keep(self, found: Collection) -> bool:
         keeper = self._service.keeper
         worked = keeper.follow(found)
         if keeper.due(found):
@@ -90,47 +121,78 @@ class Worker:
             return True
         return worked
 
-    def _for_each(self, work: Callable[[Collection], T]) -> list[T]:
+    def _for_each(self, work: Callable[[Collection], bool]) -> bool:
         """Do ``work`` for every collection; one that cannot be kept now does not hold up the others."""
         with self._service.database.read() as connection:
             living = collections.all_collections(connection)
-        results = []
-        for found in living:
-            try:
-                results.append(work(found))
-            except SearchError as error:
-                log.warning("the caches of %s stay as they are: %s", found.name, error)
-        return results
+        return any([self._guarded(work, found) for found in living])
+
+    def _guarded(self, work: Callable[[Collection], bool], found: Collection) -> bool:
+        if self._resting.get(found.id, 0.0) > monotonic():
+            return False
+        try:
+            return work(found)
+        except SearchError as error:
+            log.warning("the caches of %s stay as they are: %s", found.name, error)
+        except Exception:
+            # Searches go on without caches, and tasks must go on too.
+            log.exception("the caches of %s stay as they are", found.name)
+        self._resting[found.id] = monotonic() + RETRY_SECONDS
+        return False
 
     def _do_task(self) -> bool:
         service = self._service
+        with service.database.read() as connection:
+            if not tasks.waiting(connection):
+                return False
         with service.database.write() as connection:
             task = tasks.take(connection, service.clock())
         if task is None:
             return False
         try:
-            self._ingest(task)
+            failure = self._failure(task)
         except Canceled:
             log.info("task %s was canceled", task.id)
-        except SearchError as error:
-            self._finish(task, {"code": error.code, "detail": str(error)})
-        except Exception:
-            log.exception("task %s failed", task.id)
-            self._finish(task, {"code": "internal_error", "detail": "the task failed; the log has the cause"})
+        except Stopped:
+            self._settle(lambda connection: tasks.put_back(connection, task.id))
+        except PASSING:
+            self._settle(lambda connection: tasks.put_back(connection, task.id))
+            raise
         else:
-            self._finish(task, None)
+            self._end(task, failure)
         return True
 
-    def _finish(self, task: TaskInfo, error: dict[str, str] | None) -> None:
+    def _failure(self, task: TaskInfo) -> dict[str, str] | None:
+        """Work on a task; return what it failed by, if it did."""
+        try:
+            self._ingest(task)
+        except (Canceled, Stopped, *PASSING):
+            raise
+        except SearchError as error:
+            return {"code": error.code, "detail": str(error)}
+        except Exception:
+            log.exception("task %s failed", task.id)
+            return {"code": "internal_error", "detail": "the task failed; the log has the cause"}
+        return None
+
+    def _end(self, task: TaskInfo, failure: dict[str, str] | None) -> None:
+        state: TaskState = "failed" if failure else "succeeded"
+        now = self._service.clock()
+        self._settle(lambda connection: tasks.finish(connection, task.id, state, failure, now))
+
+    def _settle(self, write: Write) -> None:
+        """Write down how a task ended; what cannot be written now is owed until it can."""
+        self._owed = write
         with self._service.database.write() as connection:
-            state: TaskState = "failed" if error else "succeeded"
-            tasks.finish(connection, task.id, state, error, self._service.clock())
+            write(connection)
+        self._owed = None
 
     def _ingest(self, task: TaskInfo) -> None:
         service = self._service
-        pipeline = service.pipeline(service.ensure_collection(task.collection))
         with service.database.read() as connection:
+            found = collections.get(connection, task.collection)
             uploads = tasks.uploads(connection, task.id)
+        pipeline = service.pipeline(found)
         with Ingest(
             pipeline, RecordFields(), self._noting(task), service.settings.upload_bytes_max
         ) as ingest:
@@ -153,5 +215,7 @@ class Worker:
                 )
             if not going_on:
                 raise Canceled
+            if self.stop.is_set():
+                raise Stopped
 
         return note

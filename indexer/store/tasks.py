@@ -2,7 +2,7 @@
 
 An upload is acknowledged when its bytes are committed here, so a task survives whatever happens to the
 process that took it or works on it.  Only the holder of the cache lock works on tasks; a task that is
-found half done when the lock changes hands is simply begun again.
+found half done when the lock changes hands is simply begun again, and skips what it has stored.
 """
 
 import tempfile
@@ -21,7 +21,7 @@ from search.errors import TooLarge, UnknownTask
 INGEST = "ingest"
 CHUNK_BYTES = 1024 * 1024
 ATTEMPTS_MAX = 3
-"""A task whose worker died this often is what kills it, and is given up."""
+"""A task whose worker died this often, storing nothing new, is what kills it, and is given up."""
 
 _SPOOLED_BYTES = 4 * CHUNK_BYTES
 
@@ -89,12 +89,27 @@ def newest(connection: Connection, collection: str | None, limit: int) -> list[T
 
 
 def begin_again(connection: Connection, now: datetime) -> None:
-    """Enqueue tasks that were left half done, and give up those that were left so too often."""
+    """Enqueue tasks whose worker died, and give up those that got no further in their last attempts."""
     left = TaskRow.state == "processing"
+    connection.execute(sa.update(TaskRow).where(left).values(attempts=TaskRow.attempts + 1))
     told = {"code": "worker_died", "detail": f"the worker died {ATTEMPTS_MAX} times while doing this task"}
     given_up = sa.update(TaskRow).where(left, TaskRow.attempts >= ATTEMPTS_MAX)
     connection.execute(given_up.values(state="failed", error=told, finished_at=now))
+    failed = sa.select(TaskRow.id).where(TaskRow.state == "failed")
+    connection.execute(sa.delete(UploadRow).where(UploadRow.task_id.in_(failed)))
     connection.execute(sa.update(TaskRow).where(left).values(state="enqueued"))
+
+
+def put_back(connection: Connection, task_id: int) -> None:
+    """Enqueue a task again that could not be ended now for no fault of its own."""
+    row = sa.update(TaskRow).where(TaskRow.id == task_id, TaskRow.state == "processing")
+    connection.execute(row.values(state="enqueued"))
+
+
+def waiting(connection: Connection) -> bool:
+    """Return whether there is a task to take, without locking anything."""
+    enqueued = sa.select(TaskRow.id).where(TaskRow.state == "enqueued")
+    return connection.execute(enqueued.limit(1)).first() is not None
 
 
 def take(connection: Connection, now: datetime) -> TaskInfo | None:
@@ -103,7 +118,7 @@ def take(connection: Connection, now: datetime) -> TaskInfo | None:
     task_id = connection.execute(oldest.with_for_update(skip_locked=True)).scalar()
     if task_id is None:
         return None
-    taken = {"state": "processing", "attempts": TaskRow.attempts + 1, "started_at": now}
+    taken = {"state": "processing", "started_at": now}
     fresh = {"done": 0, "problems": []}
     connection.execute(sa.update(TaskRow).where(TaskRow.id == task_id).values(**taken, **fresh))
     return get(connection, task_id)
@@ -138,7 +153,9 @@ def note_progress(
 ) -> bool:
     """Write down how far a task has come; return False when it was canceled."""
     row = sa.update(TaskRow).where(TaskRow.id == task_id, TaskRow.state == "processing")
-    values = {"done": done, "stored": stored, "unchanged": unchanged}
+    values: dict[str, Any] = {"done": done, "stored": stored, "unchanged": unchanged}
+    if stored:
+        values["attempts"] = 0  # this attempt came further than the one before
     told = [asdict(problem) for problem in problems]
     return connection.execute(row.values(problems=told, **values)).rowcount == 1
 
