@@ -4,16 +4,15 @@ A bad line costs that line alone.  Lines are encoded and committed in batches; t
 yielded after the commit of its batch, so 200 or 201 means that it is stored and searchable.
 """
 
-import json
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from indexer.pipeline import BATCH_CHARACTERS, BATCH_DOCUMENTS, Incoming, Pipeline, checked
 from indexer.readers.base import RecordFields
+from indexer.readers.jsonl import parse_record
 from indexer.readers.records import record_document
 from indexer.records import LineStatus
 from indexer.seen_keys import SeenKeys
-from search.errors import DuplicateKey, InvalidRecord, SearchError, TooLarge
+from search.errors import DuplicateKey, InvalidRecord, SearchError, StorageFull, TooLarge
 
 Pending = tuple[int, Incoming | SearchError, str | None]
 
@@ -46,26 +45,18 @@ def _read(number: int, line: bytes, line_bytes_max: int, seen: SeenKeys) -> Pend
         key = incoming.key
         if not seen.add(key):
             raise DuplicateKey(f"the key {key!r} stood in an earlier line of this request", key=key)
+    except StorageFull:
+        raise
     except SearchError as refusal:
         return number, refusal, key
     return number, incoming, key
 
 
 def _document(line: bytes) -> Incoming:
-    extracted = record_document(_parsed(line), RecordFields(), "application/json")
+    extracted = record_document(parse_record(line), RecordFields(), "application/json")
     if extracted.key is None:
         raise InvalidRecord("the record has no key; give it one under key, _id or id")
     return Incoming(extracted.key, extracted, source="api")
-
-
-def _parsed(line: bytes) -> dict[str, Any]:
-    try:
-        record = json.loads(line)
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise InvalidRecord(f"the line is no JSON: {error}") from error
-    if not isinstance(record, dict):
-        raise InvalidRecord("the line is no JSON object")
-    return record
 
 
 def _store(pipeline: Pipeline, pending: list[Pending]) -> Iterator[LineStatus]:

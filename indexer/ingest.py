@@ -16,12 +16,13 @@ from indexer.counted_stream import counted
 from indexer.pipeline import BATCH_CHARACTERS, BATCH_DOCUMENTS, Incoming, Pipeline, checked
 from indexer.readers.base import Extracted, RecordFields, Refused
 from indexer.readers.catalog import read_source
-from indexer.readers.walk import FoundFile, walk
+from indexer.readers.walk import FoundFile, printable, walk
 from indexer.records import IngestSummary, Problem, Stored
 from indexer.seen_keys import SeenKeys
 from indexer.service import Service
+from indexer.store.collections import Collection
 from indexer.sync import Synced, delete_missing
-from search.errors import CacheLocked, DuplicateKey, SearchError, UnreadablePath
+from search.errors import CacheLocked, DuplicateKey, SearchError, TooManyDeletions, UnreadablePath
 
 USUAL_RECORDS = RecordFields()
 PROBLEMS_MAX = 1000
@@ -84,21 +85,21 @@ class Ingest:
         whole = True
         for found in walk(path, recursive):
             if isinstance(found, Refused):
-                self._refuse(found.where, found.error, None)
+                self.refuse(found.where, found.error, None)
                 whole = False
             else:
                 self._file(found)
-        return Synced(os.path.realpath(path), whole)
+        return Synced(printable(os.path.realpath(path)), recursive, whole)
 
     def _file(self, found: FoundFile) -> None:
+        origin = printable(found.origin)
         try:
             stream = found.path.open("rb")
         except OSError as error:
-            refusal = UnreadablePath(f"{found.key} cannot be read: {error.strerror}")
-            self._refuse(found.key, refusal, found.origin)
+            self.refuse(found.key, unreadable(found.key, error), origin)
             return
         with stream:
-            self.stream(stream, found.key, found.key, found.origin)
+            self.stream(stream, found.key, found.key, origin)
 
     def stream(self, stream: BinaryIO, name: str, key: str, origin: str | None = None) -> None:
         """Ingest what ``stream`` holds; ``key`` is for a document that has none of its own.
@@ -109,7 +110,7 @@ class Ingest:
         followed = counted(stream, self._bytes_moved)
         for found in self._read(followed, name, origin):
             if isinstance(found, Refused):
-                self._refuse(found.where, found.error, origin)
+                self.refuse(found.where, found.error, origin)
             else:
                 self._take(found, name, found.key or key, origin)
 
@@ -122,18 +123,22 @@ class Ingest:
             except StopIteration:
                 return
             except SearchError as error:
-                self._refuse(name, error, origin)
+                self.refuse(name, error, origin)
+                return
+            except OSError as error:
+                self.refuse(name, unreadable(name, error), origin)
                 return
 
     def _take(self, extracted: Extracted, name: str, key: str, origin: str | None) -> None:
+        where = name if key == name else f"{name}: {key}"
         try:
             incoming = checked(Incoming(key, extracted, name, origin))
-            if not self.seen.add(key):
-                raise DuplicateKey(
-                    f"a document with the key {key!r} came earlier in this run; give each its own", key=key
-                )
         except SearchError as error:
-            self._refuse(name if key == name else f"{name}: {key}", error, origin)
+            self.refuse(where, error, origin)
+            return
+        if not self.seen.add(key):
+            message = f"a document with the key {key!r} came earlier in this run; give each its own"
+            self.refuse(where, DuplicateKey(message, key=key), origin)
             return
         self._pending.append(incoming)
         self._characters += len(extracted.text)
@@ -161,13 +166,19 @@ class Ingest:
     def _bytes_moved(self, count: int) -> None:
         self.progress = replace(self.progress, bytes_read=self.progress.bytes_read + count)
 
-    def _refuse(self, where: str, error: SearchError, origin: str | None) -> None:
+    def refuse(self, where: str, error: SearchError, origin: str | None) -> None:
+        """Note what is not done, and why; ``origin`` is the file in which it stands."""
         now = self.progress
         problem = Problem(where, error.code, str(error))
         told = [*now.problems, problem] if len(now.problems) < PROBLEMS_MAX else now.problems
         self.progress = replace(now, refused=now.refused + 1, problems=told)
         if origin is not None:
             self.refused_origins.add(origin)
+
+
+def unreadable(name: str, error: OSError) -> UnreadablePath:
+    """Return in words why a source cannot be opened, or not be read to its end."""
+    return UnreadablePath(f"{name} cannot be read: {error.strerror}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,9 +202,10 @@ def ingest_paths(
 ) -> IngestSummary:
     """Ingest files and folders, then bring the caches up to date if no other process keeps them.
 
+    What is refused, a sync that would delete too much included, is told in the summary.
+
     Raises:
         EncoderMismatch: the collection is encoded by another model than the one asked for.
-        TooManyDeletions: a sync would delete more than half; what was read is stored all the same.
         StorageFull, StoreBusy: the batch at hand is not stored, all before it is.
     """
     started = perf_counter()
@@ -201,12 +213,21 @@ def ingest_paths(
     with Ingest(service.pipeline(found), options.records, note, service.settings.upload_bytes_max) as ingest:
         synced = [ingest.path(path, options.recursive) for path in paths]
         ingest.flush()
-        deleted = 0
-        if options.sync:
-            origins = ingest.refused_origins
-            deleted = delete_missing(service.database, found, synced, ingest.seen, origins, many=options.yes)
+        deleted = _deleted(service, found, ingest, synced, options) if options.sync else 0
         notes = keep_caches(service, collection)
         return _summary(collection, ingest.progress, deleted, perf_counter() - started, notes)
+
+
+def _deleted(
+    service: Service, found: Collection, ingest: Ingest, synced: Sequence[Synced], options: IngestOptions
+) -> int:
+    try:
+        return delete_missing(
+            service.database, found, synced, ingest.seen, ingest.refused_origins, many=options.yes
+        )
+    except TooManyDeletions as error:
+        ingest.refuse(f"--sync of {found.name}", error, None)
+        return 0
 
 
 def ingest_stream(

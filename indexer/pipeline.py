@@ -8,7 +8,7 @@ running again skips what is stored unchanged.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -174,20 +174,6 @@ def checked(incoming: Incoming) -> Incoming:
 
 def _storable(character: str) -> bool:
     return character >= " " and character != "\x7f" and not "\ud800" <= character <= "\udfff"
-
-
-def batches(arriving: Iterable[Incoming]) -> Iterator[list[Incoming]]:
-    """Group documents into batches, each small enough to be encoded and committed in seconds."""
-    batch: list[Incoming] = []
-    characters = 0
-    for incoming in arriving:
-        batch.append(incoming)
-        characters += len(incoming.extracted.text)
-        if len(batch) >= BATCH_DOCUMENTS or characters >= BATCH_CHARACTERS:
-            yield batch
-            batch, characters = [], 0
-    if batch:
-        yield batch
 
 
 def _passage(extracted: Extracted, piece: Chunk, digest: str, vector: bytes) -> PreparedPassage:

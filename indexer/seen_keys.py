@@ -8,6 +8,8 @@ import sqlite3
 from types import TracebackType
 from typing import Self
 
+from search.errors import StorageFull
+
 
 class SeenKeys:
     """A set of keys on disk; for one thread."""
@@ -18,8 +20,15 @@ class SeenKeys:
         self._connection.execute("CREATE TABLE seen (key TEXT PRIMARY KEY) WITHOUT ROWID")
 
     def add(self, key: str) -> bool:
-        """Remember ``key``; return whether it is new."""
-        added = self._connection.execute("INSERT OR IGNORE INTO seen VALUES (?)", (key,))
+        """Remember ``key``; return whether it is new.
+
+        Raises:
+            StorageFull: there is no room for a temporary file.
+        """
+        try:
+            added = self._connection.execute("INSERT OR IGNORE INTO seen VALUES (?)", (key,))
+        except sqlite3.OperationalError as error:
+            raise StorageFull("the disk of temporary files is full; free some space and try again") from error
         return added.rowcount == 1
 
     def __contains__(self, key: str) -> bool:

@@ -5,7 +5,8 @@ Where the walk met an error, or a file was refused, nothing that came from there
 still exist.  More than half of what was there is not deleted without being told so.
 """
 
-from collections.abc import Iterator, Sequence
+import posixpath
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from indexer.seen_keys import SeenKeys
@@ -23,8 +24,17 @@ class Synced:
 
     root: str
     """Origin of the file itself, or of the folder that all origins under it begin with."""
+    recursive: bool
+    """Whether the walk went into sub-folders; what lies in one that was not entered stays."""
     whole: bool
     """Whether the walk under it met no error."""
+
+    def holds(self, origin: str) -> bool:
+        """Return whether this path's walk would have met a file of that origin."""
+        folder = self.root.rstrip("/")
+        if self.recursive:
+            return origin == self.root or origin.startswith(f"{folder}/")
+        return origin == self.root or posixpath.dirname(origin) == folder
 
 
 def delete_missing(
@@ -43,13 +53,13 @@ def delete_missing(
     """
     compared = 0
     missing: list[str] = []
-    for synced in paths:
-        if not synced.whole:
-            continue
-        for key, origin in _stored_under(database, collection, synced.root):
-            compared += 1
-            if key not in seen and origin not in refused_origins:
-                missing.append(key)
+    walked = [synced for synced in paths if synced.whole]
+    with database.read() as connection:
+        for key, origin in documents.read_from_files(connection, collection.id):
+            if any(synced.holds(origin) for synced in walked):
+                compared += 1
+                if key not in seen and origin not in refused_origins:
+                    missing.append(key)
     if len(missing) * 2 > compared and not many:
         raise TooManyDeletions(
             f"{len(missing)} of {compared} documents are no longer there and would be deleted; "
@@ -61,8 +71,3 @@ def delete_missing(
         with database.write() as connection:
             documents.delete(connection, collection, missing[start : start + _SLICE])
     return len(missing)
-
-
-def _stored_under(database: Database, collection: Collection, root: str) -> Iterator[tuple[str, str]]:
-    with database.read() as connection:
-        yield from documents.stored_under(connection, collection.id, root.rstrip("/") + "/", root)

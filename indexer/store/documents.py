@@ -260,10 +260,8 @@ def delete(connection: Connection, collection: Collection, keys: Sequence[str]) 
     return Deleted([key for key in asked if key in known], [key for key in asked if key not in known])
 
 
-def stored_under(
-    connection: Connection, collection_id: int, folder_prefix: str, path: str
-) -> Iterator[tuple[str, str]]:
-    """Yield key and origin of the documents an ingest read from ``path`` or from under ``folder_prefix``."""
+def read_from_files(connection: Connection, collection_id: int) -> Iterator[tuple[str, str]]:
+    """Yield key and origin of the documents that an ingest read from files, by ascending key."""
     query = (
         sa.select(DocumentRow.key, DocumentRow.origin)
         .where(DocumentRow.collection_id == collection_id, DocumentRow.origin.is_not(None))
@@ -271,5 +269,4 @@ def stored_under(
         .execution_options(yield_per=1000)
     )
     for key, origin in connection.execute(query):
-        if origin == path or str(origin).startswith(folder_prefix):
-            yield key, str(origin)
+        yield key, str(origin)
