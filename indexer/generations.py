@@ -24,7 +24,7 @@ from indexer.store.sessions import Database
 from indexer.store.tables import CollectionRow, GenerationRow
 from search.arrays import Ids, Matrix, Vector
 from search.artifacts import DamagedArtifact, describe, publish, verify
-from search.centring import centred
+from search.centring import centred, passage_mean
 from search.encoders.base import Encoder
 from search.vectors.base import VectorIndex
 from search.vectors.faiss_index import FlatFile, GraphFile, write_flat, write_graph
@@ -48,6 +48,7 @@ class Manifest:
     dimension: int
     fingerprint: str
     centring: str
+    chinese_share: float
     files: dict[str, dict[str, int | str]]
     damaged: bool
 
@@ -128,7 +129,9 @@ def build(
             covers = collections.newest_change(connection, collection)
             count = passages.count(connection, collection.id)
             kind = "hnsw" if count > hnsw_threshold else "flat"
-            _write(connection, collection, aside, kind, count, encoder.passage_mean)
+            share = passages.chinese_ids(connection, collection.id).size / max(count, 1)
+            mean = passage_mean(encoder.passage_means, share)
+            _write(connection, collection, aside, kind, count, mean)
         files = describe(aside)
         publish(aside, caches / folder)
     except BaseException:
@@ -149,6 +152,7 @@ def build(
                 dimension=collection.dimension,
                 fingerprint=encoder.fingerprint,
                 centring=encoder.centring,
+                chinese_share=share,
                 files=files,
                 damaged=False,
                 created_at=now,

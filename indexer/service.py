@@ -44,7 +44,7 @@ from search.errors import CollectionExists, EncoderMismatch, InvalidInput
 from search.model import SearchRequest, SearchResult, SimilarRequest
 from search.text.analyzer import Analyzer
 
-PASSAGE_TOKENS = 200
+PASSAGE_TOKENS = 256
 OVERLAP_TOKENS = 32
 PAGE_DOCUMENTS_MAX = 1000
 

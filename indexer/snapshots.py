@@ -21,9 +21,9 @@ from indexer.store import changes, passages
 from indexer.store.collections import Collection
 from indexer.store.filters import matching_passages
 from indexer.store.sessions import Database
-from search.arrays import Ids
+from search.arrays import Ids, Vector
 from search.artifacts import DamagedArtifact
-from search.centring import centred
+from search.centring import UNKNOWN_SHARE, centred, passage_mean
 from search.encoders.base import Encoder
 from search.languages import LanguageView
 from search.lexical.tantivy_index import TantivyIndex
@@ -174,7 +174,7 @@ class CollectionPicture:
         problem: str | None,
     ) -> _Vectors:
         """Read all vectors into memory, centred as a generation has them, so that answers are alike."""
-        mean = self._encoder.passage_mean
+        mean = self._mean(manifest)
         blocks = list(
             passages.vector_blocks(connection, collection.id, collection.encoder_id, collection.dimension)
         )
@@ -188,6 +188,10 @@ class CollectionPicture:
         view = VectorView(ExactIndex(ids, rows), tail, None, None)
         return _Vectors(view, collection.change_number, None, (), manifest, problem)
 
+    def _mean(self, manifest: generations.Manifest | None) -> Vector:
+        share = manifest.chinese_share if manifest else UNKNOWN_SHARE
+        return passage_mean(self._encoder.passage_means, share)
+
     def _advance_vectors(self, connection: Connection, collection: Collection, state: _Vectors) -> _Vectors:
         if state.covers == collection.change_number:
             return state
@@ -197,7 +201,7 @@ class CollectionPicture:
             connection, collection.encoder_id, collection.dimension, change.added.tolist()
         )
         kept = view.tail.ids[~np.isin(view.tail.ids, change.removed)]
-        rows = np.concatenate([view.tail.vectors(kept), centred(added, self._encoder.passage_mean)])
+        rows = np.concatenate([view.tail.vectors(kept), centred(added, self._mean(state.manifest))])
         live = view.live
         gone = mask_of(view.base.ids, change.removed)
         if gone.any():

@@ -19,7 +19,7 @@ from indexer.store.collections import Collection
 from indexer.store.tables import DocumentRow, EmbeddingRow, PassageRow
 from search.arrays import Ids, Matrix
 from search.artifacts import DamagedArtifact
-from search.centring import centred
+from search.centring import centred, passage_mean
 from search.errors import SearchError
 
 _EXAMPLES_MAX = 5
@@ -123,13 +123,14 @@ def _generation(service: Service, connection: Connection, collection: Collection
         yield Problem(where, "cache_damaged", str(error))
         return
     seen = 0
+    mean = passage_mean(encoder.passage_means, manifest.chinese_share)
     for ids, rows in _blocks(connection, collection):
         old = ~np.isin(ids, change.added)
         seen += int(np.count_nonzero(old))
         if not np.isin(ids[old], index.ids).all():
             yield Problem(where, "cache_mismatch", "a passage it should cover is missing from it")
             return
-        if not np.array_equal(index.vectors(ids[old]), centred(rows[old], encoder.passage_mean)):
+        if not np.array_equal(index.vectors(ids[old]), centred(rows[old], mean)):
             yield Problem(where, "cache_mismatch", "a vector in it differs from the one in the database")
             return
     if seen + np.isin(change.removed, index.ids).sum() != index.ids.size:

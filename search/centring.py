@@ -5,9 +5,9 @@ its own.  Raw cosines then mostly say "same side, same language": in a collectio
 Chinese question hardly ever finds an English passage.  So a query loses the mean of queries of its
 language and a passage the mean of passages before they are compared.
 
-All means are made from texts that ship with the program, and are a fixed part of a prepared encoder.  A
-mean of the collection's own passages does worse beside query means that are not the collection's own (the
-subject they all share then stays in the query alone), and would drift as documents come and go.
+All means are made from texts that ship with the program, and are a fixed part of a prepared encoder; of a
+collection only the share of each language counts.  A mean of the collection's own passages does worse beside
+query means that are not its own: the subject that all of it shares then stays in the query alone.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,9 @@ import numpy as np
 
 from search.arrays import Matrix, Vector, unit_rows
 from search.encoders.base import Language
+
+UNKNOWN_SHARE = 0.5
+"""Share of Chinese that is assumed of a collection before its first generation fixes one."""
 
 
 def centred(rows: Matrix, mean: Vector) -> Matrix:
@@ -27,6 +30,13 @@ def centred(rows: Matrix, mean: Vector) -> Matrix:
 def query_mean(means: Mapping[Language, Vector], language: Language) -> Vector:
     """Return the query mean ``(d,)`` of a language; an encoder of one language has that one alone."""
     return means[language] if language in means else next(iter(means.values()))
+
+
+def passage_mean(means: Mapping[Language, Vector], chinese_share: float) -> Vector:
+    """Return the passage mean ``(d,)`` for a collection of which ``chinese_share`` (0 to 1) is Chinese."""
+    if len(means) == 1:
+        return mean_of_all(means)
+    return np.asarray(chinese_share * means["zh"] + (1 - chinese_share) * means["en"], dtype=np.float32)
 
 
 def mean_of_all(means: Mapping[Language, Vector]) -> Vector:

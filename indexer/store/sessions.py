@@ -9,7 +9,10 @@ something will be written, so that writers queue up, and plain BEGIN for a reade
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
@@ -78,7 +81,9 @@ def _engine(url: str, busy_timeout_seconds: float) -> Engine:
         InvalidInput: the address is none, or of a database that is not spoken to.
     """
     if not url.startswith("sqlite"):
-        return sa.create_engine(_psycopg(url), pool_pre_ping=True)
+        engine = sa.create_engine(_psycopg(url), pool_pre_ping=True)
+        event.listen(engine, "connect", partial(_prepare_postgresql, busy_timeout_seconds))
+        return engine
     engine = sa.create_engine(url, connect_args={"timeout": busy_timeout_seconds})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -94,6 +99,14 @@ def _psycopg(url: str) -> sa.URL:
         # The address itself may hold a password.
         raise InvalidInput("the database's address is no PostgreSQL URL (postgresql://user@host/name)")
     return parsed.set(drivername=_PG_DRIVERS[-1])
+
+
+def _prepare_postgresql(
+    busy_timeout_seconds: float, connection: psycopg.Connection[Any], _: ConnectionPoolEntry
+) -> None:
+    milliseconds = str(round(busy_timeout_seconds * 1000))
+    connection.execute("SELECT set_config('lock_timeout', %s, false)", [milliseconds])
+    connection.commit()
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:

@@ -238,6 +238,8 @@ class GenerationRow(Base):
     """Of the encoder."""
     centring: Mapped[str] = mapped_column(String(64))
     """Of the means that the rows have lost; other means are another generation."""
+    chinese_share: Mapped[float] = mapped_column(Double)
+    """Share of Chinese passages when it was built, which mixes the means."""
     files: Mapped[dict[str, Any]]
     damaged: Mapped[bool] = mapped_column(Boolean, default=False)
     created_at: Mapped[datetime]

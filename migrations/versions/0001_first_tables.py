@@ -112,6 +112,7 @@ def upgrade() -> None:
         sa.Column("dimension", sa.Integer(), nullable=False),
         sa.Column("fingerprint", sa.String(length=64), nullable=False),
         sa.Column("centring", sa.String(length=64), nullable=False),
+        sa.Column("chinese_share", sa.Double(), nullable=False),
         sa.Column("files", sa.JSON(), nullable=False),
         sa.Column("damaged", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),

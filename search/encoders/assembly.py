@@ -113,5 +113,15 @@ def _reference(source: SourceModel, graph: Graph, texts: Sequence[str], role: Ro
 
 def _means(graph: Graph, languages: tuple[Language, ...]) -> Means:
     queries = {language: graph.encode(questions(language), "query").mean(axis=0) for language in languages}
-    texts = [text for language in languages for text in passages(language)]
-    return Means(queries, graph.encode(texts, "passage").mean(axis=0))
+    texts = {language: joined_pairs(passages(language)) for language in languages}
+    return Means(
+        queries, {language: graph.encode(texts[language], "passage").mean(axis=0) for language in languages}
+    )
+
+
+def joined_pairs(texts: Sequence[str]) -> list[str]:
+    """Return each text with the next one behind it: as long as the passages of a collection are.
+
+    The mean of short texts is another one than that of long texts, and ranks them worse.
+    """
+    return [f"{text} {following}" for text, following in zip(texts, [*texts[1:], texts[0]], strict=True)]

@@ -55,8 +55,8 @@ class Encoder(Protocol):
         ...
 
     @property
-    def passage_mean(self) -> Vector:
-        """Mean of raw passage vectors over the shipped passages of all its languages alike."""
+    def passage_means(self) -> Mapping[Language, Vector]:
+        """Mean of *raw* passage vectors per language, from the shipped passages; not of unit length."""
         ...
 
     def encode(self, texts: Sequence[str], role: Role) -> Matrix:

@@ -106,9 +106,9 @@ class OnnxEncoder:
         return self._model.means.queries
 
     @property
-    def passage_mean(self) -> Vector:
-        """Mean of raw passage vectors over the shipped passages."""
-        return self._model.means.passage
+    def passage_means(self) -> Mapping[Language, Vector]:
+        """Mean of raw passage vectors per language the model reads."""
+        return self._model.means.passages
 
     def encode(self, texts: Sequence[str], role: Role) -> Matrix:
         """Return unit rows ``(len(texts), dimension)``; a text without any piece is a zero row.

@@ -26,9 +26,8 @@ from search.artifacts import DamagedArtifact, Description, seal, verify_sealed
 from search.encoders.base import Language, Role
 from search.encoders.tokenization import TokenizerKind
 
-FORMAT = 1
+FORMAT = 2
 CONFIG, MEANS, GRAPH = "config.json", "means.safetensors", "model.onnx"
-PASSAGE_MEAN = "passage"
 
 Pooling = Literal["mean", "cls"]
 
@@ -54,7 +53,7 @@ class Means:
     """Means of raw unit vectors, none of unit length itself."""
 
     queries: Mapping[Language, Vector]
-    passage: Vector
+    passages: Mapping[Language, Vector]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,8 @@ def write_prepared(
 ) -> None:
     """Complete ``folder``, which holds the graph and the tokenizer, and note what every file must be."""
     tensors = {f"query.{language}": mean for language, mean in means.queries.items()}
-    save_file(tensors | {PASSAGE_MEAN: means.passage}, folder / MEANS)
+    tensors |= {f"passage.{language}": mean for language, mean in means.passages.items()}
+    save_file(tensors, folder / MEANS)
     config = {"format": FORMAT, "name": name, "settings": asdict(settings), "report": dict(report)}
     (folder / CONFIG).write_text(json.dumps(config, indent=1, ensure_ascii=False), "utf-8")
     seal(folder)
@@ -109,17 +109,18 @@ def read_prepared(folder: Path) -> PreparedModel:
 def _fingerprint(described: Description, settings: Settings) -> str:
     """Digest settings and files; of the config the settings alone count, and the means not at all."""
     files = {name: facts["sha256"] for name, facts in described.items() if name not in (CONFIG, MEANS)}
-    meaning = {"format": FORMAT, "files": files, "settings": asdict(settings)}
+    meaning = {"files": files, "settings": asdict(settings)}
     return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode("utf-8")).hexdigest()
 
 
 def _read_means(file: Path) -> Means:
     tensors = {name: _frozen(mean) for name, mean in load_file(file).items()}
     languages: tuple[Language, ...] = ("en", "zh")
-    queries = {
-        language: tensors[f"query.{language}"] for language in languages if f"query.{language}" in tensors
-    }
-    return Means(queries, tensors[PASSAGE_MEAN])
+    known = [language for language in languages if f"query.{language}" in tensors]
+    return Means(
+        {language: tensors[f"query.{language}"] for language in known},
+        {language: tensors[f"passage.{language}"] for language in known},
+    )
 
 
 def _frozen(vector: Vector) -> Vector:

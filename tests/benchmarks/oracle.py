@@ -2,7 +2,8 @@
 
 Written against what the scores are said to be and not against the code that computes them fast: cosines of
 vectors that have lost their means; BM25 (Robertson and Zaragoza 2009, k1 = 1.2, b = .75) over counts of its
-own, with lengths rounded to tantivy's one byte; hybrid as their sum, BM25 divided by the root of its bound.
+own, with lengths rounded to tantivy's one byte; hybrid as their sum, BM25 divided by the root of its bound,
+less what the best passage has by words for passages in the question's own language.
 """
 
 from collections import Counter
@@ -18,7 +19,7 @@ from scipy import sparse
 from indexer.service import Service
 from indexer.store.collections import Collection
 from search.arrays import Ids
-from search.encoders.base import Encoder
+from search.centring import passage_mean
 from search.engine import LEXICAL_WEIGHT
 from search.text.language import language
 
@@ -30,7 +31,7 @@ Numbers = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 _ROWS = """
-    SELECT p.id, p.document_id, p.title, p.heading, p.text, e.vector
+    SELECT p.id, p.document_id, p.language, p.title, p.heading, p.text, e.vector
     FROM passages p JOIN embeddings e ON e.passage_id = p.id
     WHERE p.collection_id = :collection ORDER BY p.id
 """
@@ -48,16 +49,17 @@ class Oracle:
     """All rows of a collection in memory."""
 
     def __init__(self, service: Service, collection: Collection) -> None:
-        self._encoder: Encoder = service.models.encoder_of(collection)
+        self._encoder = service.models.encoder_of(collection)
         self._analyzer = service.analyzer
-        self._weight = LEXICAL_WEIGHT
         with service.database.read() as connection:
             rows = connection.execute(sa.text(_ROWS), {"collection": collection.id}).all()
         self.ids = np.array([row[0] for row in rows], dtype=np.int64)
         self._documents = np.array([row[1] for row in rows], dtype=np.int64)
-        raw = np.frombuffer(b"".join(row[5] for row in rows), dtype="<f4").reshape(len(rows), -1)
-        self._vectors = _unit(raw.astype(np.float64) - self._encoder.passage_mean.astype(np.float64))
-        self._read_words([" \n ".join(row[2:5]) for row in rows])
+        self._languages = np.array([row[2] for row in rows])
+        raw = np.frombuffer(b"".join(row[6] for row in rows), dtype="<f4").reshape(len(rows), -1)
+        mean = passage_mean(self._encoder.passage_means, float(np.mean(self._languages == "zh")))
+        self._vectors = _unit(raw.astype(np.float64) - mean.astype(np.float64))
+        self._read_words([" \n ".join(row[3:6]) for row in rows])
 
     def _read_words(self, texts: Sequence[str]) -> None:
         counted = [Counter(self._analyzer.terms(text)) for text in texts]
@@ -78,7 +80,7 @@ class Oracle:
 
     def answer(self, query: str, mode: str, allowed: Mask, by_document: bool) -> Answer:
         """Return every passage (or the best of each document) that may answer, best first."""
-        scores = self._scores(query, mode)
+        scores = self._scores(query, mode, allowed)
         keep = allowed & (scores > 0) if mode == "lexical" else allowed
         rows = np.flatnonzero(keep)
         rows = rows[np.lexsort((self.ids[rows], -scores[rows]))]
@@ -87,14 +89,15 @@ class Oracle:
             rows = rows[np.sort(first)]
         return Answer(self.ids[rows], scores[rows])
 
-    def _scores(self, query: str, mode: str) -> Numbers:
+    def _scores(self, query: str, mode: str, allowed: Mask) -> Numbers:
         if mode == "lexical":
             return self._bm25(query)[0]
-        cosines = self._cosines(query)
         if mode == "dense":
-            return cosines
+            return self._cosines(query)
         bm25, bound = self._bm25(query)
-        return cosines + self._weight * bm25 / sqrt(bound) if bound else cosines
+        words = LEXICAL_WEIGHT * bm25 / sqrt(bound) if bound else bm25
+        own = self._languages == language(query)
+        return self._cosines(query) + words - own * words[allowed].max(initial=0)
 
     def _cosines(self, query: str) -> Numbers:
         mean = self._encoder.query_means[language(query)].astype(np.float64)
