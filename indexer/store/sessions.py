@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-import psycopg
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
@@ -101,11 +100,9 @@ def _psycopg(url: str) -> sa.URL:
     return parsed.set(drivername=_PG_DRIVERS[-1])
 
 
-def _prepare_postgresql(
-    busy_timeout_seconds: float, connection: psycopg.Connection[Any], _: ConnectionPoolEntry
-) -> None:
-    milliseconds = str(round(busy_timeout_seconds * 1000))
-    connection.execute("SELECT set_config('lock_timeout', %s, false)", [milliseconds])
+def _prepare_postgresql(busy_timeout_seconds: float, connection: Any, _: ConnectionPoolEntry) -> None:
+    milliseconds = round(busy_timeout_seconds * 1000)
+    connection.execute(f"SET lock_timeout = {milliseconds}")
     connection.commit()
 
 
