@@ -34,7 +34,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = openapi.new_app()
     app.request_class = ApiRequest
     app.json = StrictJSONProvider(app)
-    app.url_map.merge_slashes = False  # 'a//b' and 'a/b' are two keys
     app.url_map.converters.update(key=KeyConverter, number=NumberConverter)
     service.register(app, settings)
     errors.register(app)

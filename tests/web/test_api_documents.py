@@ -1,7 +1,10 @@
 """Documents through the real HTTP edge: stored one by one, in bulk, listed, read, deleted."""
 
+import html
 import io
 import json
+import re
+from urllib.parse import unquote
 
 import pytest
 
@@ -67,6 +70,11 @@ def test_a_key_may_be_anything_and_stays_what_it_is(client, collection, key):
     )
     assert (put.status_code, put.json["key"]) == (201, key)
     assert keys(client, collection) == [key]
+    listed = client.get(f"/collections/{collection}/documents").text
+    address = html.unescape(re.search(rf'href="(/collections/{collection}/documents/[^"]+)"', listed)[1])
+    path = unquote(address, errors="strict").encode().decode("latin-1")
+    page = client.get("/", environ_overrides={"PATH_INFO": path})
+    assert page.status_code == 200 and "words" in page.text
 
 
 @pytest.mark.parametrize(
