@@ -34,8 +34,8 @@ class Holder:
 class CacheLock:
     """The lock of one home folder; not to be shared between processes by a fork."""
 
-    def __init__(self, caches: Path) -> None:
-        self._path = caches / _NAME
+    def __init__(self, home: Path) -> None:
+        self._path = home / _NAME
 
     @contextmanager
     def held(self, doing: str, now: datetime) -> Iterator[None]:

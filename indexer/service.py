@@ -100,8 +100,8 @@ class Service:
 
     @cached_property
     def cache_lock(self) -> CacheLock:
-        """The lock of the caches of this home folder."""
-        return CacheLock(self.settings.caches_folder)
+        """The lock of the caches; beside them, since all of their folder may be thrown away at any time."""
+        return CacheLock(self.settings.home)
 
     # Collections
 

@@ -105,14 +105,15 @@ def bar(console: Console, paths: Sequence[Path]) -> Iterator[Note]:
             progress.update(task, completed=come.bytes_read, documents=come.documents, rate=rate)
 
         yield note
+        progress.update(task, completed=total)  # what was refused was not read to its end
 
 
 def print_summary(summary: IngestSummary, console: Console) -> None:
     """Print what an ingest did, and what was refused and why."""
     for problem in summary.problems[:SHOWN_PROBLEMS]:
-        options.errors_console.print(
-            f"refused {problem.where}: {problem.detail} ({problem.code})", markup=False
-        )
+        # A sentence that begins with the place needs it no second time.
+        where = "" if problem.detail.startswith(problem.where) else f"{problem.where}: "
+        options.errors_console.print(f"refused: {where}{problem.detail} ({problem.code})", markup=False)
     more = summary.refused - min(len(summary.problems), SHOWN_PROBLEMS)
     if more > 0:
         options.errors_console.print(f"... and {more} more; --json names them")
