@@ -16,8 +16,6 @@ from web.service import service
 pages = Blueprint("search_page", __name__)
 HITS = (10, 30, 100)
 """How many hits a page may show; the link under the hits leads from one to the next."""
-QUERY_CHARACTERS = 700
-"""What fits into an address line of 8,190 bytes at nine bytes a character; longer ones go through the API."""
 
 
 @pages.get("/")
@@ -34,7 +32,6 @@ def search() -> ResponseReturnValue:
         collections=collections,
         chosen=chosen,
         query=query,
-        query_characters=QUERY_CHARACTERS,
         mode=mode,
         modes=get_args(Mode),
         result=result,
