@@ -3,12 +3,12 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
+from indexer.store.storable import is_text
 from indexer.store.tables import ChangeRow, CollectionRow, DocumentRow, EncoderRow, GenerationRow, PassageRow
 from search.errors import CollectionExists, InvalidInput, UnknownCollection
 
@@ -53,6 +53,8 @@ _COLUMNS = (
 
 def find(connection: Connection, name: str) -> Collection | None:
     """Return the collection called ``name``, or None."""
+    if not is_text(name):
+        return None
     row = connection.execute(_COLUMNS.where(CollectionRow.name == name)).one_or_none()
     return None if row is None else Collection(**row._mapping)
 
@@ -90,7 +92,7 @@ def ensure_encoder(connection: Connection, name: str, fingerprint: str, dimensio
     known: int | None = connection.execute(found).scalar()
     if known is not None:
         return known
-    values: dict[str, Any] = {
+    values = {
         "name": name,
         "kind": "transformer",
         "options": {},
@@ -98,10 +100,12 @@ def ensure_encoder(connection: Connection, name: str, fingerprint: str, dimensio
         "dimension": dimension,
         "created_at": now,
     }
-    made: int = connection.execute(
-        sa.insert(EncoderRow).values(**values).returning(EncoderRow.id)
-    ).scalar_one()
-    return made
+    made = sa.insert(EncoderRow).values(**values).returning(EncoderRow.id)
+    try:
+        with connection.begin_nested():
+            return int(connection.execute(made).scalar_one())
+    except IntegrityError:  # another process was faster
+        return int(connection.execute(found).scalar_one())
 
 
 def create(
@@ -142,18 +146,21 @@ def lock(connection: Connection, collection: Collection) -> int:
         UnknownCollection: it was deleted in the meantime.
     """
     counter = sa.select(CollectionRow.change_number).where(CollectionRow.id == collection.id)
-    number: int | None = connection.execute(counter.with_for_update()).scalar()
+    return _counted(connection.execute(counter.with_for_update()).scalar(), collection)
+
+
+def newest_change(connection: Connection, collection: Collection) -> int:
+    """Return the number of the collection's newest change; raise ``UnknownCollection`` if it is gone."""
+    counter = sa.select(CollectionRow.change_number).where(CollectionRow.id == collection.id)
+    return _counted(connection.execute(counter).scalar(), collection)
+
+
+def _counted(number: int | None, collection: Collection) -> int:
     if number is None:
         raise UnknownCollection(
             f"the collection {collection.name!r} was deleted in the meantime", collection=collection.name
         )
     return number
-
-
-def newest_change(connection: Connection, collection: Collection) -> int:
-    """Return the number of the collection's newest change."""
-    query = sa.select(CollectionRow.change_number).where(CollectionRow.id == collection.id)
-    return connection.execute(query).scalar_one()
 
 
 def counts(connection: Connection, collection: Collection) -> tuple[int, int]:

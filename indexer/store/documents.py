@@ -16,6 +16,7 @@ from indexer.records import Deleted, DocumentOutcome, Stored
 from indexer.store import changes
 from indexer.store.collections import Collection, lock
 from indexer.store.fields import rows_of
+from indexer.store.storable import is_text
 from indexer.store.tables import DocumentRow, EmbeddingRow, FieldRow, PassageRow
 from search.model import MetadataValue
 
@@ -73,7 +74,7 @@ def content_hashes(connection: Connection, collection_id: int, keys: Sequence[st
 
 def _known(connection: Connection, collection_id: int, keys: Sequence[str]) -> dict[str, Row[Any]]:
     found: dict[str, Row[Any]] = {}
-    for part in in_slices(keys):
+    for part in in_slices([key for key in keys if is_text(key)]):
         query = sa.select(
             DocumentRow.key, DocumentRow.id, DocumentRow.content_hash, DocumentRow.source, DocumentRow.origin
         ).where(DocumentRow.collection_id == collection_id, DocumentRow.key.in_(part))

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from indexer.store.storable import is_text
 from indexer.store.tables import INDEXED_CHARACTERS, FieldRow
 from search.errors import InvalidRecord
 from search.model import MetadataValue
@@ -40,7 +41,9 @@ def checked_metadata(metadata: Mapping[str, MetadataValue]) -> Mapping[str, Meta
 
 
 def _check_name(name: str) -> None:
-    if not 1 <= len(name) <= NAME_CHARACTERS_MAX or "\x00" in name or name.startswith("$"):
+    if not is_text(name):
+        raise InvalidRecord("a field's name holds a character that is no text", field=ascii(name))
+    if not 1 <= len(name) <= NAME_CHARACTERS_MAX or name.startswith("$"):
         raise InvalidRecord(
             f"a field's name has 1 to {NAME_CHARACTERS_MAX} characters and does not start with $",
             field=name[:NAME_CHARACTERS_MAX],
@@ -50,19 +53,30 @@ def _check_name(name: str) -> None:
 
 
 def _check_element(name: str, element: Any) -> None:
-    if isinstance(element, str):
-        if "\x00" in element or any("\ud800" <= character <= "\udfff" for character in element):
-            raise InvalidRecord(f"the field {name!r} holds a character that is no text", field=name)
-    elif isinstance(element, bool | datetime):
-        pass
-    elif not isinstance(element, int | float):
-        raise InvalidRecord(
-            f"the field {name!r} is neither text, number, boolean nor a list of them", field=name
-        )
-    elif not math.isfinite(element):
-        raise InvalidRecord(f"the field {name!r} is not a finite number", field=name)
-    elif isinstance(element, int) and abs(element) > EXACT_INTEGER_MAX:
-        raise InvalidRecord(f"the field {name!r} is beyond 2**53; give it as text", field=name)
+    match element:
+        case bool():
+            wrong = None
+        case str():
+            wrong = None if is_text(element) else "holds a character that is no text"
+        case int():
+            wrong = None if abs(element) <= EXACT_INTEGER_MAX else "is beyond 2**53; give it as text"
+        case float():
+            wrong = None if math.isfinite(element) else "is not a finite number"
+        case datetime():
+            wrong = None if _has_utc(element) else "is a time that has no date in UTC"
+        case _:
+            wrong = "is neither text, number, boolean nor a list of them"
+    if wrong:
+        raise InvalidRecord(f"the field {name!r} {wrong}", field=name)
+
+
+def _has_utc(moment: datetime) -> bool:
+    """Return whether a time can be told in UTC, which begins and ends with years 1 and 9999."""
+    try:
+        moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except OverflowError:
+        return False
+    return True
 
 
 def rows_of(

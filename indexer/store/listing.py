@@ -9,15 +9,22 @@ from sqlalchemy.engine import Connection, Row
 from indexer.records import DocumentDetail, DocumentPage, DocumentSummary, PassagePlace
 from indexer.store.collections import Collection
 from indexer.store.fields import metadata_of
+from indexer.store.storable import is_text
 from indexer.store.tables import DocumentRow, PassageRow
-from search.errors import UnknownDocument
+from search.errors import InvalidInput, UnknownDocument
 from search.model import MetadataValue
 
 
 def page(
     connection: Connection, collection: Collection, limit: int, after: str | None, matching: Any
 ) -> DocumentPage:
-    """Return up to ``limit`` documents after the key ``after`` that meet the condition ``matching``."""
+    """Return up to ``limit`` documents after the key ``after`` that meet the condition ``matching``.
+
+    Raises:
+        InvalidInput: ``after`` can be no key.
+    """
+    if after is not None and not is_text(after):
+        raise InvalidInput("the cursor is none; give the next_cursor of the page before")
     mine = sa.and_(DocumentRow.collection_id == collection.id, matching)
     total = connection.execute(sa.select(sa.func.count()).where(mine)).scalar_one()
     query = _summaries().where(mine).order_by(DocumentRow.key).limit(limit + 1)
@@ -32,9 +39,8 @@ def page(
 def detail(connection: Connection, collection: Collection, key: str) -> DocumentDetail:
     """Return one document whole; raise ``UnknownDocument`` when nothing is stored under ``key``."""
     query = _summaries().add_columns(DocumentRow.text)
-    row = connection.execute(
-        query.where(DocumentRow.collection_id == collection.id, DocumentRow.key == key)
-    ).one_or_none()
+    mine = query.where(DocumentRow.collection_id == collection.id, DocumentRow.key == key)
+    row = connection.execute(mine).one_or_none() if is_text(key) else None
     if row is None:
         raise UnknownDocument(
             f"nothing is stored under the key {key[:200]!r} in {collection.name!r}",

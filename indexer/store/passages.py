@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from indexer.store.documents import in_slices
 from indexer.store.fields import metadata_of
+from indexer.store.storable import is_text
 from indexer.store.tables import DocumentRow, EmbeddingRow, PassageRow
 from search.arrays import Ids, Matrix
 from search.model import FoundPassage, PassageText
@@ -123,7 +124,7 @@ def chinese_ids(connection: Connection, collection_id: int, among: Sequence[int]
 def under(connection: Connection, collection_id: int, keys: Sequence[str]) -> dict[str, list[int]]:
     """Return document key -> the ids of its passages, for the documents that exist."""
     found: dict[str, list[int]] = {}
-    for part in in_slices(keys):
+    for part in in_slices([key for key in keys if is_text(key)]):
         query = (
             sa.select(DocumentRow.key, PassageRow.id)
             .join(PassageRow, PassageRow.document_id == DocumentRow.id)
