@@ -13,7 +13,7 @@ from search.artifacts import DamagedArtifact, seal
 from search.encoders.catalog import open_encoder
 from search.encoders.packages import minilm_folder
 from search.encoders.preparation import Step, prepare
-from search.encoders.prepared import read_prepared
+from search.encoders.prepared import FORMAT, read_prepared
 from search.errors import ModelRefused, ModelUnavailable, UnknownName
 
 NAMES = [
@@ -119,9 +119,11 @@ def resealed(folder, name, change):
     return read_prepared(folder)
 
 
-def test_another_format_is_prepared_anew(prepared_copy):
-    with pytest.raises(DamagedArtifact, match="format 0 instead of 1"):
-        resealed(prepared_copy, "config.json", lambda data: data.replace(b'"format": 1', b'"format": 0'))
+def test_another_format_is_not_taken(prepared_copy):
+    with pytest.raises(DamagedArtifact, match=f"format 0 instead of {FORMAT}"):
+        resealed(
+            prepared_copy, "config.json", lambda data: data.replace(b'"format": %d' % FORMAT, b'"format": 0')
+        )
 
 
 def test_a_killed_preparation_is_told_and_leaves_no_trace_behind(tmp_path):
