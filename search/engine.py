@@ -12,11 +12,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from search.encoders.base import Language
 from search.fusion import Part, Ranked, Ranking, rank
 from search.languages import LanguageView
 from search.model import FoundPassage, Hit
-from search.parts import DensePart, LexicalPart, Pool
+from search.parts import DensePart, LanguagePart, LexicalPart, Pool
 from search.question import Question
 from search.text.analyzer import Analyzer
 from search.text.highlight import highlights
@@ -67,36 +66,30 @@ class Engine:
     def _parts(self, question: Question, selection: Selection | None) -> dict[str, Part]:
         if question.mode == "dense":
             return {"dense": self._dense(question, [Pool(selection)])}
-        lexical = self._lexical(question, selection, 0.0)
+        lexical = LexicalPart(
+            self.words,
+            question.terms,
+            selection,
+            self._lexical_factor(question),
+            alone=question.mode == "lexical",
+        )
         if question.mode == "lexical":
             return {"lexical": lexical}
+        other = self.languages.selection("en" if question.language == "zh" else "zh", selection)
+        if not other.ids.size:
+            return {"dense": self._dense(question, [Pool(selection)]), "lexical": lexical}
         handicap = lexical.best()
-        other: Language = "en" if question.language == "zh" else "zh"
-        pools = [
-            Pool(self.languages.selection(question.language, selection), handicap),
-            Pool(self.languages.selection(other, selection)),
-        ]
+        own = self.languages.selection(question.language, selection)
         return {
-            "dense": self._dense(question, pools),
-            "lexical": self._lexical(question, selection, handicap),
+            "dense": self._dense(question, [Pool(own, handicap), Pool(other)]),
+            "lexical": lexical,
+            "language": LanguagePart(self.languages, question.language, handicap),
         }
 
     def _dense(self, question: Question, pools: Sequence[Pool]) -> DensePart:
         if question.vector is None:
             raise ValueError(f"mode {question.mode} needs a vector")
         return DensePart(self.vectors, question.vector, pools)
-
-    def _lexical(self, question: Question, selection: Selection | None, handicap: float) -> LexicalPart:
-        return LexicalPart(
-            self.words,
-            question.terms,
-            selection,
-            self._lexical_factor(question),
-            alone=question.mode == "lexical",
-            languages=self.languages,
-            language=question.language,
-            handicap=handicap,
-        )
 
     def _lexical_factor(self, question: Question) -> float:
         bound = self.words.upper_bound(question.terms)
@@ -121,12 +114,11 @@ class Engine:
         if "dense" in row.parts:
             told["dense"] = {"cosine": row.parts["dense"], "factor": 1.0}
         if "lexical" in row.parts:
-            bm25 = float(self.words.scores(question.terms, np.array([row.passage], dtype=np.int64))[0])
-            factor = self._lexical_factor(question)
             told["lexical"] = {
-                "bm25": bm25,
-                "factor": factor,
-                "handicap": bm25 * factor - row.parts["lexical"],
+                "bm25": float(self.words.scores(question.terms, np.array([row.passage], dtype=np.int64))[0]),
+                "factor": self._lexical_factor(question),
                 "terms": list(dict.fromkeys(question.terms)),
             }
+        if "language" in row.parts:
+            told["language"] = {"of_the_question": question.language}
         return told

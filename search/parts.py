@@ -55,11 +55,7 @@ class DensePart:
 
 @dataclass(frozen=True, slots=True)
 class LexicalPart:
-    """BM25 times a factor that is fixed for the query, less a handicap for passages of one language.
-
-    In mode hybrid the handicap is what the best passage by words has, so a passage in the question's own
-    language gets at most 0, for all the words it could have had, and one in the other language about 0.
-    """
+    """BM25 times a factor that is fixed for the query."""
 
     view: LexicalView
     terms: Sequence[str]
@@ -67,9 +63,6 @@ class LexicalPart:
     factor: float
     alone: bool
     """Whether only passages that hold a word of the query can be an answer."""
-    languages: LanguageView
-    language: Language
-    handicap: float
 
     def top(self, k: int) -> Listing:
         """Return the ``k`` best passages by words."""
@@ -79,13 +72,30 @@ class LexicalPart:
         return Listing(ids, scores, True, 0.0 if ended else float(scores[-1]), self.alone and ended)
 
     def scores(self, ids: Ids) -> Vector:
-        """Return the weighted scores of given passages, less the handicap."""
-        scores = self.view.scores(self.terms, ids) * np.float32(self.factor)
-        if self.handicap:
-            scores -= np.float32(self.handicap) * self.languages.among(ids, self.language)
-        return scores
+        """Return the weighted scores of given passages."""
+        return self.view.scores(self.terms, ids) * np.float32(self.factor)
 
     def best(self) -> float:
         """Return the weighted score of the best passage, 0 where none holds a word of the query."""
-        _, scores = self.view.search(self.terms, 1, self.selection)
-        return float(scores[0]) * self.factor if scores.size else 0.0
+        return float(self.top(1).scores.max(initial=0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class LanguagePart:
+    """What passages in the question's own language give up, since they alone can share its words.
+
+    It is what the best passage by words has, so that a passage in the question's language is held against
+    that one, and a passage in the other language, which can have no words, is not held against any.
+    """
+
+    languages: LanguageView
+    language: Language
+    handicap: float
+
+    def top(self, k: int) -> Listing:
+        """Return nothing: this part only takes away, and ``DensePart`` counts it into its ceiling."""
+        return Listing(np.empty(0, np.int64), np.empty(0, np.float32), True, 0.0, False)
+
+    def scores(self, ids: Ids) -> Vector:
+        """Return minus the handicap for passages in the question's language, else 0."""
+        return np.float32(-self.handicap) * self.languages.among(ids, self.language)

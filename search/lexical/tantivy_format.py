@@ -8,6 +8,8 @@ and so an index can never claim more or less than it holds.
 ``tantivy_index.py`` reads and writes it.
 """
 
+import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,7 @@ ID, TERMS, COVERS = "id", "terms", "covers"
 MARKER_TERM = "\x00"
 """The marker's only term; an analyzer gives no control characters."""
 
+_OS_ERROR = re.compile(r"\(os error ([0-9]+)\)")
 _TOKENIZER = "spaces"
 _HEAP_BYTES = 40_000_000
 
@@ -67,7 +70,17 @@ def commit(
 
     ``added`` is read once, and memory stays bounded however many there are: what exceeds the heap goes
     to disk, where nobody sees it before the commit.  If ``added`` raises, nothing has happened.
+
+    Raises:
+        OSError: the disk is full, or cannot be written; nothing has happened.
     """
+    with _tantivy_writes():
+        _commit(index, added, removed, covers)
+
+
+def _commit(
+    index: tantivy.Index, added: Iterable[tuple[int, Sequence[str]]], removed: Iterable[int], covers: int
+) -> None:
     writer = index.writer(_HEAP_BYTES, 1)
     try:
         for passage_id in removed:
@@ -81,6 +94,19 @@ def commit(
         raise
     writer.commit()
     writer.wait_merging_threads()
+
+
+@contextmanager
+def _tantivy_writes() -> Iterator[None]:
+    """Turn a failure to write, which tantivy raises as ``ValueError``, into the ``OSError`` that it is."""
+    try:
+        yield
+    except ValueError as error:
+        found = _OS_ERROR.search(str(error))
+        if found is None:
+            raise
+        number = int(found[1])
+        raise OSError(number, os.strerror(number)) from error
 
 
 def _passage(passage_id: int, terms: Sequence[str]) -> tantivy.Document:

@@ -65,7 +65,9 @@ class WordTrie:
             _save(nodes, folder)
             return cls(_mapped(folder))
         except OSError as error:
-            logger.warning("the word dictionary stays in memory, no file can be made: %s", error.strerror)
+            logger.warning(
+                "the word dictionary stays in memory, no file can be made: %s", error.strerror or error
+            )
             return cls(nodes)
 
     def words_at(self, points: Sequence[int], start: int, longest: int) -> list[tuple[int, float]]:
