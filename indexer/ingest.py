@@ -22,7 +22,15 @@ from indexer.seen_keys import SeenKeys
 from indexer.service import Service
 from indexer.store.collections import Collection
 from indexer.sync import Synced, delete_missing
-from search.errors import CacheLocked, DuplicateKey, SearchError, TooManyDeletions, UnreadablePath
+from search.errors import (
+    CacheLocked,
+    DuplicateKey,
+    SearchError,
+    StorageFull,
+    StoreBusy,
+    TooManyDeletions,
+    UnreadablePath,
+)
 
 USUAL_RECORDS = RecordFields()
 PROBLEMS_MAX = 1000
@@ -260,6 +268,9 @@ def keep_caches(service: Service, collection: str) -> list[str]:
                 service.keeper.fold(found, service.models.encoder_of(found))
     except CacheLocked as locked:
         return [f"the caches are left to their keeper: {locked}"]
+    except (OSError, StorageFull, StoreBusy) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        return [f"all is stored, and searches are right, but the caches are not brought up to date: {reason}"]
     return []
 
 

@@ -132,7 +132,7 @@ class Worker:
             return False
         try:
             return work(found)
-        except SearchError as error:
+        except (SearchError, OSError) as error:
             log.warning("the caches of %s stay as they are: %s", found.name, error)
         except Exception:
             # Searches go on without caches, and tasks must go on too.
