@@ -155,6 +155,7 @@ def test_a_document_cut_short_is_broken(share):
         "",
         "<?xml version='1.0' encoding='no-such'?><a/>",
         "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>",
+        "<!DOCTYPE a><a/>",
     ],
 )
 def test_malformed_xml_is_broken(document):

@@ -123,6 +123,11 @@ def test_binary_data_is_no_text(data):
     assert b"\0" not in data or caught.type is UnknownFileType
 
 
+def test_a_single_zero_makes_a_long_text_binary():
+    with pytest.raises(UnknownFileType, match="binary data"):
+        decode(("words " * 1000 + "\0").encode("utf-16"), "a.txt")
+
+
 def test_a_few_control_characters_do_not_make_text_binary():
     text = "page one\fpage two\x1b[0m" + " words" * 100 + "\x07"
     assert decode(text.encode(), "a.txt") == text
