@@ -77,6 +77,7 @@ def table(*rows):
             f"<w:p><w:ins>{run('new')}</w:ins><w:del><w:r><w:delText>old</w:delText></w:r></w:del></w:p>",
             "new",
         ),
+        (f"<w:p>{run('kept')}<w:del>{run(' deleted')}</w:del></w:p>", "kept"),
         (f"<w:p><w:moveFrom>{run('here ')}</w:moveFrom><w:moveTo>{run('there')}</w:moveTo></w:p>", "there"),
         (f"<w:sdt><w:sdtContent>{p('in a control')}</w:sdtContent></w:sdt>", "in a control"),
         (f"<w:p><w:hyperlink>{run('link')}</w:hyperlink></w:p>", "link"),
