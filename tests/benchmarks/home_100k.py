@@ -206,7 +206,7 @@ def _passages_of(parts: Sequence[Made], title: str) -> Iterator[PreparedPassage]
             text=part.text,
             heading="",
             page=None,
-            language=part.unit.language,
+            language=language(part.text),
             input_hash=_digest(title, part.text, 32),
             vector=part.vector,
         )
