@@ -34,16 +34,24 @@ def open_database(settings: Settings) -> Database:
     """
     database = Database(settings.database_url)
     try:
-        settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make_current(settings.home, database)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _make_current(home: Path, database: Database) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
         if _revision(database) != HEAD:
-            with _alone(settings.home):
+            with _alone(home):
                 _upgrade(database)
     except OSError as error:
         raise StoreUnavailable(
             f"the data folder cannot be made or written ({error.strerror}); "
             "choose another with --home or XUNYI_HOME"
         ) from error
-    return database
 
 
 def _upgrade(database: Database) -> None:

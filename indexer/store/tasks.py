@@ -119,7 +119,7 @@ def take(connection: Connection, now: datetime) -> TaskInfo | None:
     if task_id is None:
         return None
     taken = {"state": "processing", "started_at": now}
-    fresh = {"done": 0, "problems": []}
+    fresh = {"done": 0, "stored": 0, "unchanged": 0, "problems": []}
     connection.execute(sa.update(TaskRow).where(TaskRow.id == task_id).values(**taken, **fresh))
     return get(connection, task_id)
 
