@@ -6,6 +6,10 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
+def pytest_addoption(parser):
+    parser.addoption("--update-golden", action="store_true", help="rewrite golden files; review the difference")
+
+
 @pytest.fixture(scope="session")
 def models_folder():
     """Where real models are prepared once per checkout; XUNYI_TEST_MODELS names another place."""
