@@ -5,24 +5,26 @@
 A name stands for a metadata field; ``document.`` in front of it for a column of the document.  A list
 field meets a condition when one of its elements does.  Text that reads as an ISO 8601 time is also
 compared with fields that hold times.  ``$ne`` and ``$nin`` hold where the field is missing, too.
-Values are bound, never written into the statement, and nesting is bounded.
+Values are bound, never written into the statement; nesting and number of conditions are bounded.
 """
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from indexer.store.operands import VALUES_MAX, Value, check_scalar, listed, moment_of, shown
+from indexer.store.storable import is_text
 from indexer.store.tables import INDEXED_CHARACTERS, DocumentRow, FieldRow, PassageRow
 from search.errors import InvalidFilter
 
 Condition = sa.ColumnElement[bool]
-Value = str | int | float | bool
 
 DEPTH_MAX = 8
-VALUES_MAX = 1000
+CONDITIONS_MAX = 100
+"""In a whole filter: SQLite gives up on nearly a thousand, PostgreSQL plans two hundred for seconds."""
 
 DOCUMENT_COLUMNS: Mapping[str, Any] = {
     "document.key": DocumentRow.key,
@@ -53,7 +55,7 @@ def compile_filter(connection: Connection, collection_id: int, given: Mapping[st
         InvalidFilter: an unknown operator, a malformed value, or a comparison of a field with a kind
             of value that it never holds in this collection.
     """
-    return _Compiler(connection, collection_id).all_of(given or {}, 0)
+    return _Compiler(connection, collection_id).all_of({} if given is None else given, 0)
 
 
 def matching_passages(connection: Connection, collection_id: int, given: Mapping[str, Any]) -> sa.Select[int]:
@@ -73,10 +75,13 @@ class _Compiler:
     def __init__(self, connection: Connection, collection_id: int) -> None:
         self._connection = connection
         self._collection_id = collection_id
+        self._kinds_held: dict[str, list[str]] = {}
+        self._conditions = 0
+        self._values = 0
 
     def all_of(self, given: Any, depth: int) -> Condition:
         if not isinstance(given, Mapping):
-            raise InvalidFilter(f"a filter is an object of fields and conditions, not {_shown(given)}")
+            raise InvalidFilter(f"a filter is an object of fields and conditions, not {shown(given)}")
         if depth > DEPTH_MAX:
             raise InvalidFilter(f"the filter is nested more than {DEPTH_MAX} deep")
         return sa.and_(sa.true(), *(self._clause(name, value, depth) for name, value in given.items()))
@@ -93,12 +98,14 @@ class _Compiler:
         return self._field(name, value)
 
     def _combined(self, name: str, value: Any, depth: int) -> Condition:
-        if not isinstance(value, list) or not 1 <= len(value) <= VALUES_MAX:
-            raise InvalidFilter(f"{name} takes a list of 1 to {VALUES_MAX} filters, not {_shown(value)}")
+        if not isinstance(value, list) or not 1 <= len(value) <= CONDITIONS_MAX:
+            raise InvalidFilter(f"{name} takes a list of 1 to {CONDITIONS_MAX} filters, not {shown(value)}")
         parts = [self.all_of(part, depth + 1) for part in value]
         return sa.and_(*parts) if name == "$and" else sa.or_(*parts)
 
     def _field(self, name: str, value: Any) -> Condition:
+        if not is_text(name):
+            raise InvalidFilter(f"the field's name {name!r} holds a character that is no text")
         conditions = value if isinstance(value, Mapping) else {"$eq": value}
         if not conditions:
             raise InvalidFilter(f"the field {name!r} has no condition", field=name)
@@ -107,15 +114,16 @@ class _Compiler:
         )
 
     def _condition(self, name: str, operator: str, operand: Any) -> Condition:
+        self._count(operand)
         match operator:
             case "$eq":
                 return self._any_equal(name, [operand])
             case "$ne":
                 return sa.not_(self._any_equal(name, [operand]))
             case "$in":
-                return self._any_equal(name, _values(name, operator, operand))
+                return self._any_equal(name, listed(name, operator, operand))
             case "$nin":
-                return sa.not_(self._any_equal(name, _values(name, operator, operand)))
+                return sa.not_(self._any_equal(name, listed(name, operator, operand)))
             case "$exists":
                 return self._exists(name, operand)
             case _ if operator in _ORDERED:
@@ -126,27 +134,33 @@ class _Compiler:
             field=name,
         )
 
+    def _count(self, operand: Any) -> None:
+        self._conditions += 1
+        self._values += len(operand) if isinstance(operand, list) else 1
+        if self._conditions > CONDITIONS_MAX:
+            raise InvalidFilter(f"the filter has more than {CONDITIONS_MAX} conditions")
+        if self._values > VALUES_MAX:
+            raise InvalidFilter(f"the filter compares with more than {VALUES_MAX} values")
+
     def _exists(self, name: str, operand: Any) -> Condition:
         if not isinstance(operand, bool):
-            raise InvalidFilter(f"$exists on {name!r} takes true or false, not {_shown(operand)}", field=name)
+            raise InvalidFilter(f"$exists on {name!r} takes true or false, not {shown(operand)}", field=name)
         column = _document_column(name)
         found = column.is_not(None) if column is not None else self._with_field(name, sa.true())
         return found if operand else sa.not_(found)
 
     def _any_equal(self, name: str, values: list[Any]) -> Condition:
         for value in values:
-            _check_scalar(name, value)
+            check_scalar(name, value)
         column = _document_column(name)
         if column is not None:
             equal: Condition = column.in_([_for_column(name, column, value) for value in values])
-            return sa.and_(
-                column.is_not(None), equal
-            )  # never NULL, so that its negation holds where it is missing
+            return sa.and_(column.is_not(None), equal)  # never NULL: its negation holds where it is missing
         self._check_kinds(name, values)
-        return self._with_field(name, sa.or_(*(_equal(value) for value in values)))
+        return self._with_field(name, _equals_one_of(values))
 
     def _ordered(self, name: str, operator: str, operand: Any) -> Condition:
-        _check_scalar(name, operand)
+        check_scalar(name, operand)
         if isinstance(operand, bool):
             raise InvalidFilter(f"{operator} on {name!r}: true and false have no order", field=name)
         compare = _ORDERED[operator]
@@ -156,7 +170,7 @@ class _Compiler:
         self._check_kinds(name, [operand])
         if not isinstance(operand, str):
             return self._with_field(name, compare(FieldRow.number_value, float(operand)))
-        moment = _moment(operand)
+        moment = moment_of(operand)
         as_text = compare(FieldRow.text_value, operand)
         as_time = compare(FieldRow.time_value, moment) if moment else sa.false()
         return self._with_field(name, sa.or_(as_text, as_time))
@@ -169,12 +183,14 @@ class _Compiler:
 
     def _check_kinds(self, name: str, values: list[Any]) -> None:
         """Refuse to compare a field with values of a kind that it never holds, where it is held at all."""
-        held = [kind for kind, column in _KINDS.items() if self._holds(name, column)]
+        if name not in self._kinds_held:
+            self._kinds_held[name] = [kind for kind, column in _KINDS.items() if self._holds(name, column)]
+        held = self._kinds_held[name]
         for value in values:
             if held and not _comparable(value) & set(held):
                 kinds = " or ".join(held)
                 raise InvalidFilter(
-                    f"the field {name!r} holds {kinds}; compare it with that, not with {_shown(value)}",
+                    f"the field {name!r} holds {kinds}; compare it with that, not with {shown(value)}",
                     field=name,
                     holds=held,
                 )
@@ -199,19 +215,25 @@ def _comparable(value: Value) -> set[str]:
         return {"booleans"}
     if isinstance(value, int | float):
         return {"numbers"}
-    return {"text", "times"} if _moment(value) else {"text"}
+    return {"text", "times"} if moment_of(value) else {"text"}
 
 
-def _equal(value: Value) -> Condition:
-    if isinstance(value, bool):
-        return FieldRow.boolean_value.is_(value)
-    if isinstance(value, int | float):
-        return FieldRow.number_value == float(value)
-    same = FieldRow.text_prefix == value[:INDEXED_CHARACTERS]
-    if len(value) >= INDEXED_CHARACTERS:
-        same = sa.and_(same, FieldRow.text_value == value)
-    moment = _moment(value)
-    return sa.or_(same, FieldRow.time_value == moment) if moment else same
+def _equals_one_of(values: Sequence[Value]) -> Condition:
+    texts = [value for value in values if isinstance(value, str)]
+    short = [text for text in texts if len(text) < INDEXED_CHARACTERS]
+    long = [text for text in texts if len(text) >= INDEXED_CHARACTERS]
+    moments = [moment for moment in map(moment_of, texts) if moment]
+    booleans = [value for value in values if isinstance(value, bool)]
+    numbers = [float(value) for value in values if not isinstance(value, str | bool)]
+    prefixes = [text[:INDEXED_CHARACTERS] for text in long]
+    asked = (
+        (short, FieldRow.text_prefix.in_(short)),
+        (long, sa.and_(FieldRow.text_prefix.in_(prefixes), FieldRow.text_value.in_(long))),
+        (moments, FieldRow.time_value.in_(moments)),
+        (booleans, FieldRow.boolean_value.in_(booleans)),
+        (numbers, FieldRow.number_value.in_(numbers)),
+    )
+    return sa.or_(*(condition for given, condition in asked if given))
 
 
 def _document_column(name: str) -> Any:
@@ -224,45 +246,12 @@ def _document_column(name: str) -> Any:
 
 def _for_column(name: str, column: Any, value: Value) -> str | datetime:
     if not isinstance(value, str):
-        raise InvalidFilter(f"{name!r} is compared with text, not with {_shown(value)}", field=name)
+        raise InvalidFilter(f"{name!r} is compared with text, not with {shown(value)}", field=name)
     if column.type.python_type is not datetime:
         return value
-    moment = _moment(value)
+    moment = moment_of(value)
     if moment is None:
         raise InvalidFilter(
             f"{name!r} is a time; compare it with one such as 2024-05-01T12:00:00Z", field=name
         )
     return moment
-
-
-def _values(name: str, operator: str, operand: Any) -> list[Any]:
-    if not isinstance(operand, list) or not 1 <= len(operand) <= VALUES_MAX:
-        raise InvalidFilter(
-            f"{operator} on {name!r} takes a list of 1 to {VALUES_MAX} values, not {_shown(operand)}",
-            field=name,
-        )
-    return operand
-
-
-def _check_scalar(name: str, value: Any) -> None:
-    if not isinstance(value, str | int | float | bool):
-        raise InvalidFilter(
-            f"the field {name!r} is compared with text, a number or a boolean, not with {_shown(value)}",
-            field=name,
-        )
-
-
-def _moment(text: str) -> datetime | None:
-    """Return the UTC time that an ISO 8601 text names; a time without a zone is UTC."""
-    if len(text) < len("2024-05-01"):
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
