@@ -35,6 +35,11 @@ Prose = Text().with_variant(Text(collation="C"), "postgresql")
 """Text that is compared by code point on both databases."""
 
 
+def label(characters: int) -> String:
+    """Return the type of short text that is compared by code point on both databases."""
+    return String(characters).with_variant(String(characters, collation="C"), "postgresql")
+
+
 class UtcTime(TypeDecorator[datetime]):
     """An aware UTC time; SQLite, which knows no zones, keeps it naive."""
 
@@ -104,7 +109,7 @@ class CollectionRow(Base):
     __table_args__ = (AUTOINCREMENT,)
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
-    name: Mapped[str] = mapped_column(String(100), unique=True)
+    name: Mapped[str] = mapped_column(label(100), unique=True)
     encoder_id: Mapped[int] = mapped_column(ForeignKey("encoders.id"))
     passage_tokens: Mapped[int]
     overlap_tokens: Mapped[int]
@@ -129,8 +134,8 @@ class DocumentRow(Base):
     source: Mapped[str] = mapped_column(Prose)
     origin: Mapped[str | None] = mapped_column(Prose)
     """Real path of the file it was read from; a sync deletes by it.  None for what came over the wire."""
-    media_type: Mapped[str] = mapped_column(String(200))
-    language: Mapped[str] = mapped_column(String(10))
+    media_type: Mapped[str] = mapped_column(label(200))
+    language: Mapped[str] = mapped_column(label(10))
     text: Mapped[str] = mapped_column(Text)
     content_hash: Mapped[str] = mapped_column(String(64))
     authored_at: Mapped[datetime | None]
