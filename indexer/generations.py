@@ -81,9 +81,12 @@ def open_generation(caches: Path, manifest: Manifest, encoder: Encoder) -> Vecto
         raise DamagedArtifact(f"generation {manifest.id} was made by another encoder or with other means")
     folder = folder_of(caches, manifest)
     verify(folder, manifest.files)
-    ids: Ids = np.load(folder / IDS_FILE, mmap_mode="r", allow_pickle=False)
-    if ids.shape != (manifest.count,):
-        raise DamagedArtifact(f"generation {manifest.id} does not hold {manifest.count} ids")
+    try:
+        ids: Ids = np.load(folder / IDS_FILE, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:  # gone since, or not among the files that were compared
+        raise DamagedArtifact(f"generation {manifest.id} has no readable ids") from error
+    if ids.shape != (manifest.count,) or manifest.dimension != encoder.dimension:
+        raise DamagedArtifact(f"generation {manifest.id} does not hold what its manifest says")
     kind = GraphFile if manifest.kind == "hnsw" else FlatFile
     return kind(folder / VECTORS_FILE, np.asarray(ids), manifest.dimension)
 

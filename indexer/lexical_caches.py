@@ -66,10 +66,12 @@ def index_in_memory(connection: Connection, collection: Collection, analyzer: An
     )
 
 
-def mark_damaged(database: Database, collection_id: int) -> None:
-    """Note that the index cannot be trusted, so that whoever keeps the caches makes a new one."""
+def mark_damaged(database: Database, collection_id: int, folder: str) -> None:
+    """Note that the index in ``folder`` cannot be trusted, so that the keeper makes a new one."""
     with database.write() as connection:
-        row = sa.update(LexicalCacheRow).where(LexicalCacheRow.collection_id == collection_id)
+        row = sa.update(LexicalCacheRow).where(
+            LexicalCacheRow.collection_id == collection_id, LexicalCacheRow.folder == folder
+        )
         connection.execute(row.values(damaged=True))
 
 
@@ -83,7 +85,7 @@ def inspect(database: Database, caches: Path, collection: Collection, analyzer: 
         open_index(caches, row, analyzer)
     except DamagedArtifact as damage:
         log.warning("the lexical index of %s is made anew: %s", collection.name, damage)
-        mark_damaged(database, collection.id)
+        mark_damaged(database, collection.id, row.folder)
 
 
 def follow(database: Database, caches: Path, collection: Collection, analyzer: Analyzer) -> bool:
@@ -146,6 +148,7 @@ def _note(database: Database, collection: Collection, folder: str, analyzer: Ana
     values = {"folder": folder, "analyzer": analyzer.version, "covers": covers, "damaged": False}
     mine = LexicalCacheRow.collection_id == collection.id
     with database.write() as connection:
+        collections.lock(connection, collection)
         changed = connection.execute(sa.update(LexicalCacheRow).where(mine).values(**values))
         if not changed.rowcount:
             connection.execute(sa.insert(LexicalCacheRow).values(collection_id=collection.id, **values))

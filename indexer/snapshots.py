@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 
 SELECTIONS_MAX = 64
 """Filters whose passages are remembered, for one change number."""
+UNLOGGED = "document.source"
+"""A column that changes without a change number, so filters that name it are not remembered."""
 
 Identity = tuple[tuple[int, int, int], ...]
 """Inode, size and modification time of each file of a generation."""
@@ -127,7 +129,9 @@ class CollectionPicture:
     def _current_vectors(self, connection: Connection, collection: Collection) -> _Vectors:
         state = self._vectors
         manifest = generations.active(connection, collection)
-        if state is not None and state.covers > collection.change_number:
+        if state is not None and (
+            state.covers > collection.change_number or _older(manifest, state.manifest)
+        ):
             raise Behind
         if state is None or _superseded(state, manifest):
             state = self._open_vectors(connection, collection, manifest)
@@ -247,7 +251,7 @@ class CollectionPicture:
         except DamagedArtifact as damage:
             log.warning("the lexical index of %s is out of use: %s", collection.name, damage)
             if not row.damaged:
-                _attempt(lambda: lexical_caches.mark_damaged(self._database, collection.id))
+                _attempt(lambda: lexical_caches.mark_damaged(self._database, collection.id, row.folder))
             problem = f"the lexical index is out of use ({damage}); one in memory answers instead"
             return self._in_memory(connection, collection, problem)
 
@@ -296,8 +300,10 @@ class CollectionPicture:
     # Filters
 
     def _selection(self, connection: Connection, collection: Collection, given: Any) -> Selection | None:
-        if not given:
+        if given is None or given == {}:
             return None
+        if UNLOGGED in repr(given):
+            return Selection(_matching(connection, collection, given))
         if self._selections_at != collection.change_number:
             self._selections.clear()
             self._selections_at = collection.change_number
@@ -305,10 +311,13 @@ class CollectionPicture:
         if name not in self._selections:
             if len(self._selections) >= SELECTIONS_MAX:
                 self._selections.pop(next(iter(self._selections)))
-            rows = connection.execute(matching_passages(connection, collection.id, given))
-            ids: Ids = np.fromiter((row[0] for row in rows), dtype=np.int64)
-            self._selections[name] = Selection(ids)
+            self._selections[name] = Selection(_matching(connection, collection, given))
         return self._selections[name]
+
+
+def _matching(connection: Connection, collection: Collection, given: Any) -> Ids:
+    rows = connection.execute(matching_passages(connection, collection.id, given)).scalars()
+    return np.fromiter(rows, dtype=np.int64)
 
 
 def _words(index: TantivyIndex, folder: str | None, problem: str | None) -> _Words:
@@ -320,6 +329,11 @@ def _superseded(state: _Vectors, manifest: generations.Manifest | None) -> bool:
     if manifest is None or state.manifest is None:
         return manifest is not state.manifest
     return manifest.id != state.manifest.id or (manifest.damaged and state.files is not None)
+
+
+def _older(manifest: generations.Manifest | None, known: generations.Manifest | None) -> bool:
+    """Return whether a transaction began before the generation in use was made the active one."""
+    return known is not None and (manifest is None or manifest.id < known.id)
 
 
 def _identity(folder: Path, manifest: generations.Manifest) -> Identity:
