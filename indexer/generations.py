@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -140,6 +141,27 @@ def build(
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
+    manifest = {
+        "folder": folder,
+        "covers": covers,
+        "kind": kind,
+        "metric": METRIC,
+        "count": count,
+        "fingerprint": encoder.fingerprint,
+        "centring": encoder.centring,
+        "chinese_share": share,
+        "files": files,
+        "created_at": now,
+    }
+    try:
+        return _activate(database, collection, manifest)
+    except BaseException:
+        remove_folder(caches / folder)  # no manifest names it, so nobody would ever sweep it away
+        raise
+
+
+def _activate(database: Database, collection: Collection, manifest: dict[str, Any]) -> int:
+    """Insert the manifest and move the pointer to it, in one transaction."""
     with database.write() as connection:
         lock(connection, collection)
         made: int = connection.execute(
@@ -147,25 +169,16 @@ def build(
             .values(
                 collection_id=collection.id,
                 encoder_id=collection.encoder_id,
-                folder=folder,
-                covers=covers,
-                kind=kind,
-                metric=METRIC,
-                count=count,
                 dimension=collection.dimension,
-                fingerprint=encoder.fingerprint,
-                centring=encoder.centring,
-                chinese_share=share,
-                files=files,
                 damaged=False,
-                created_at=now,
+                **manifest,
             )
             .returning(GenerationRow.id)
         ).scalar_one()
         pointer = sa.update(CollectionRow).where(CollectionRow.id == collection.id)
         connection.execute(pointer.values(active_generation_id=made))
         changes.prune(connection, collection.id)
-    return made
+        return made
 
 
 def _write(

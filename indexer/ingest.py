@@ -20,7 +20,9 @@ from indexer.readers.walk import FoundFile, printable, walk
 from indexer.records import IngestSummary, Problem, Stored
 from indexer.seen_keys import SeenKeys
 from indexer.service import Service
+from indexer.store import collections
 from indexer.store.collections import Collection
+from indexer.store.passages import newest_id
 from indexer.sync import Synced, delete_missing
 from search.errors import (
     CacheLocked,
@@ -219,19 +221,32 @@ def ingest_paths(
     started = perf_counter()
     found = service.ensure_collection(collection, options.encoder)
     with Ingest(service.pipeline(found), options.records, note, service.settings.upload_bytes_max) as ingest:
+        with service.database.read() as connection:
+            began = newest_id(connection)
         synced = [ingest.path(path, options.recursive) for path in paths]
         ingest.flush()
-        deleted = _deleted(service, found, ingest, synced, options) if options.sync else 0
+        deleted = _deleted(service, found, ingest, synced, began, options) if options.sync else 0
         notes = keep_caches(service, collection)
         return _summary(collection, ingest.progress, deleted, perf_counter() - started, notes)
 
 
 def _deleted(
-    service: Service, found: Collection, ingest: Ingest, synced: Sequence[Synced], options: IngestOptions
+    service: Service,
+    found: Collection,
+    ingest: Ingest,
+    synced: Sequence[Synced],
+    began: int,
+    options: IngestOptions,
 ) -> int:
     try:
         return delete_missing(
-            service.database, found, synced, ingest.seen, ingest.refused_origins, many=options.yes
+            service.database,
+            found,
+            synced,
+            ingest.seen,
+            ingest.refused_origins,
+            began=began,
+            many=options.yes,
         )
     except TooManyDeletions as error:
         ingest.refuse(f"--sync of {found.name}", error, None)
@@ -259,7 +274,8 @@ def ingest_stream(
 
 def keep_caches(service: Service, collection: str) -> list[str]:
     """Fold what was stored into the caches; return what a user should know where that is left undone."""
-    found = service.ensure_collection(collection)
+    with service.database.read() as connection:
+        found = collections.get(connection, collection)
     try:
         with service.cache_lock.held("xunyi ingest", service.clock()):
             service.keeper.inspect(found, service.models.encoder_of(found))

@@ -1,8 +1,8 @@
 """The lexical index of a collection on disk: which folder holds it, and how it follows the log.
 
 Its writer publishes one checked snapshot after another; each holds a marker document that says up to which
-change it goes.  Only the holder of the cache lock writes.  The row in SQL names the folder, and the change
-it covers at least: a crash between the snapshot and the row leaves a newer snapshot, which is no harm.
+change it goes.  Only the holder of the cache lock writes.  The row in SQL names the folder and the same
+change; where the two differ for longer than a write takes, the index is of another past and is made anew.
 """
 
 import logging
@@ -29,6 +29,14 @@ _REBUILT_BEYOND = 100_000
 log = logging.getLogger(__name__)
 
 
+class Unnoted(DamagedArtifact):
+    """The index on disk goes to another change than its row says.
+
+    For an instant that is so between a snapshot and its row.  If it lasts, the process that wrote it died
+    there, or the database was put back to an older state, and the index may hold other passages.
+    """
+
+
 def terms_of(analyzer: Analyzer, passage: IndexedText) -> list[str]:
     """Return the analysed words of a passage: its title and headings count as its own."""
     return [term for text in (passage.title, passage.heading, passage.text) for term in analyzer.terms(text)]
@@ -45,6 +53,7 @@ def open_index(caches: Path, row: LexicalCacheRow, analyzer: Analyzer) -> Tantiv
     """Open the index for searching.
 
     Raises:
+        Unnoted: it does not go to the change that its row says.
         DamagedArtifact: it was found damaged, its files differ from their checksums, or it was made by
             another analyzer.
     """
@@ -52,7 +61,10 @@ def open_index(caches: Path, row: LexicalCacheRow, analyzer: Analyzer) -> Tantiv
         raise DamagedArtifact("the lexical index was found damaged before")
     if row.analyzer != analyzer.version:
         raise DamagedArtifact("the lexical index was made by another analyzer")
-    return TantivyIndex.open(caches / row.folder)
+    index = TantivyIndex.open(caches / row.folder)
+    if index.marker != row.covers:
+        raise Unnoted(f"the lexical index goes to change {index.marker}, its row says {row.covers}")
+    return index
 
 
 def index_in_memory(connection: Connection, collection: Collection, analyzer: Analyzer) -> TantivyIndex:
@@ -114,6 +126,8 @@ def _advance(
     database: Database, caches: Path, collection: Collection, analyzer: Analyzer, row: LexicalCacheRow
 ) -> None:
     with TantivyWriter.open(caches / row.folder) as writer, database.read() as connection:
+        if writer.marker != row.covers:
+            raise Unnoted(f"the lexical index goes to change {writer.marker}, its row says {row.covers}")
         newest = collections.newest_change(connection, collection)
         if writer.marker != newest:
             change = changes.since(connection, collection.id, writer.marker, newest)

@@ -3,6 +3,7 @@
 A model is opened on first use, which in a server is after its forks; preparing one takes a minute, once.
 """
 
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
@@ -21,15 +22,20 @@ class Models:
         self._folder = folder
         self._progress = progress
         self._opened: dict[str, Encoder] = {}
-        self._lock = Lock()
+        self._locks: defaultdict[str, Lock] = defaultdict(Lock)
 
     def encoder(self, name: str) -> Encoder:
         """Return an encoder by name, preparing and opening it on first use.
 
+        Preparing one model holds up nobody who uses another.
+
         Raises:
             UnknownName, ModelUnavailable, ModelRefused: it cannot be had; the sentence says why.
         """
-        with self._lock:
+        opened = self._opened.get(name)
+        if opened is not None:
+            return opened
+        with self._locks[name]:
             if name not in self._opened:
                 self._opened[name] = open_encoder(name, self._folder, self._progress)
             return self._opened[name]

@@ -8,6 +8,7 @@ running again skips what is stored unchanged.
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -30,6 +31,7 @@ from search.errors import InvalidRecord, NoText
 from search.text.language import language
 
 BATCH_DOCUMENTS = 32
+_MEDIA_TYPE = re.compile(r"(?=.{3,200}\Z)[\w.+-]+/[\w.+-]+( *;[ -~]*)?", re.ASCII)
 BATCH_CHARACTERS = 64_000
 
 
@@ -166,6 +168,8 @@ def checked(incoming: Incoming) -> Incoming:
     for name, text in (("title", incoming.extracted.title), ("text", incoming.extracted.text)):
         if any(character == "\x00" or "\ud800" <= character <= "\udfff" for character in text):
             raise InvalidRecord(f"the {name} holds a character that is no text (NUL or half a character)")
+    if not _MEDIA_TYPE.fullmatch(incoming.extracted.media_type):
+        raise InvalidRecord("the media type must be one such as text/plain, of at most 200 characters")
     if not incoming.extracted.text.strip():
         raise NoText("the document has no text; there is nothing to search for in it")
     checked_metadata(incoming.extracted.fields)

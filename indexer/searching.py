@@ -6,9 +6,10 @@ is brought to that state, the engine ranks, and the rows are read.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from threading import Lock
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any, TypeVar
 
 import numpy as np
@@ -29,8 +30,14 @@ from search.text.analyzer import Analyzer
 from search.views import Selection
 
 KEYS_MAX = 1000
+PATIENCE = 50
+PAUSE_SECONDS = 0.02
 
 T = TypeVar("T")
+
+
+class Replaced(Exception):
+    """The collection was deleted and another one has its name."""
 
 
 class Searching:
@@ -52,11 +59,14 @@ class Searching:
             InvalidInput, InvalidFilter: the request is wrong.
         """
         started = perf_counter()
-        found = self._find(collection)
-        question = prepare(request, self._models.encoder_of(found), self._analyzer)
-        result = self._at_one_state(
-            collection, request.filter, lambda engine, snapshot, _: _answered(engine, snapshot, question)
-        )
+
+        def asked(found: Collection) -> SearchResult:
+            question = prepare(request, self._models.encoder_of(found), self._analyzer)
+            return self._at_one_state(
+                found, request.filter, lambda engine, snapshot, _: _answered(engine, snapshot, question)
+            )
+
+        result = self._of_collection(collection, asked)
         return replace(result, took_ms=(perf_counter() - started) * 1000)
 
     def similar(self, collection: str, request: SimilarRequest) -> SearchResult:
@@ -70,39 +80,56 @@ class Searching:
         if not 1 <= len(request.like) + len(request.unlike) <= KEYS_MAX or not request.like:
             raise InvalidInput(f"give 1 to {KEYS_MAX} keys, at least one of them under like")
 
-        def ranked(engine: Engine, snapshot: Snapshot, connection: Connection) -> SearchResult:
-            like = _passages_under(connection, found, request.like)
-            unlike = _passages_under(connection, found, request.unlike)
-            vector = _between(snapshot, like) - (_between(snapshot, unlike) if unlike.size else 0)
-            others = snapshot.selection.ids if snapshot.selection else snapshot.vectors.all_ids()
-            selection = Selection(np.setdiff1d(others, np.union1d(like, unlike)))
-            unit = unit_rows(vector[None, :])[0]
-            question = Question("dense", request.limit, "document", False, [], unit, "en")
-            return _answered(engine, replace(snapshot, selection=selection), question)
+        def asked(found: Collection) -> SearchResult:
+            def ranked(engine: Engine, snapshot: Snapshot, connection: Connection) -> SearchResult:
+                like = _passages_under(connection, found, request.like)
+                unlike = _passages_under(connection, found, request.unlike)
+                return _like(engine, snapshot, like, unlike, request.limit)
 
-        found = self._find(collection)
-        result = self._at_one_state(collection, request.filter, ranked)
+            return self._at_one_state(found, request.filter, ranked)
+
+        result = self._of_collection(collection, asked)
         return replace(result, took_ms=(perf_counter() - started) * 1000)
 
-    def _find(self, name: str) -> Collection:
-        with self._database.read() as connection:
-            return collections.get(connection, name)
-
-    def _at_one_state(
-        self, name: str, given: Mapping[str, Any] | None, use: Callable[[Engine, Snapshot, Connection], T]
-    ) -> T:
-        """Run ``use`` over one state of a collection, in one transaction."""
+    def _of_collection(self, name: str, ask: Callable[[Collection], T]) -> T:
+        """Ask the collection called ``name``; once more where another took its name meanwhile."""
         while True:
             with self._database.read() as connection:
                 found = collections.get(connection, name)
+            try:
+                return ask(found)
+            except Replaced:
+                continue
+
+    def _at_one_state(
+        self,
+        asked: Collection,
+        given: Mapping[str, Any] | None,
+        use: Callable[[Engine, Snapshot, Connection], T],
+    ) -> T:
+        """Run ``use`` over one state of a collection, in one transaction.
+
+        Raises:
+            Replaced: another collection has its name now, perhaps with another encoder.
+        """
+        for attempt in count():
+            with self._database.read() as connection:
+                found = collections.get(connection, asked.name)
+                if (found.id, found.fingerprint) != (asked.id, asked.fingerprint):
+                    raise Replaced
+                if attempt == PATIENCE:
+                    self.forget(found)  # what is remembered is of another past, not of an instant ago
                 try:
-                    snapshot = self._picture(found).snapshot(connection, found, given)
+                    picture = self._picture(found)
+                    snapshot = picture.snapshot(connection, found, given, patient=attempt < PATIENCE)
                 except Behind:
-                    continue
-                source = StoredPassages(connection)
-                views = (snapshot.vectors, snapshot.words, snapshot.languages)
-                engine = Engine(*views, source, self._analyzer)
-                return use(engine, snapshot, connection)
+                    pass
+                else:
+                    views = (snapshot.vectors, snapshot.words, snapshot.languages)
+                    engine = Engine(*views, StoredPassages(connection), self._analyzer)
+                    return use(engine, snapshot, connection)
+            sleep(PAUSE_SECONDS)
+        raise AssertionError("count() never ends")
 
     def _picture(self, found: Collection) -> CollectionPicture:
         encoder = self._models.encoder_of(found)
@@ -118,8 +145,11 @@ class Searching:
         with self._lock:
             self._pictures.pop(found.id, None)
 
-    def problems(self) -> list[str]:
-        """Return which caches are out of use in this process, in words."""
+    def problems(self, living: Sequence[Collection]) -> list[str]:
+        """Return which caches are out of use in this process, in words; let go of deleted collections."""
+        ids = {found.id for found in living}
+        with self._lock:
+            self._pictures = {key: picture for key, picture in self._pictures.items() if key in ids}
         return [problem for picture in list(self._pictures.values()) for problem in picture.problems()]
 
     def warm_up(self, names: Sequence[str]) -> None:
@@ -127,9 +157,17 @@ class Searching:
         self._analyzer.tokens("ready 准备")
         for name in names:
             try:
-                self._at_one_state(name, None, lambda *_: None)
+                self._of_collection(name, lambda found: self._at_one_state(found, None, lambda *_: None))
             except UnknownCollection:
                 continue  # deleted in between
+
+
+def _like(engine: Engine, snapshot: Snapshot, like: Ids, unlike: Ids, limit: int) -> SearchResult:
+    vector = _between(snapshot, like) - (_between(snapshot, unlike) if unlike.size else 0)
+    others = snapshot.selection.ids if snapshot.selection else snapshot.vectors.all_ids()
+    selection = Selection(np.setdiff1d(others, np.union1d(like, unlike)))
+    question = Question("dense", limit, "document", False, [], unit_rows(vector[None, :])[0], "en")
+    return _answered(engine, replace(snapshot, selection=selection), question)
 
 
 def _answered(engine: Engine, snapshot: Snapshot, question: Question) -> SearchResult:

@@ -137,9 +137,10 @@ class Service:
         return self.collection(name)
 
     def delete_collection(self, name: str) -> None:
-        """Delete a collection with all it holds; raise ``UnknownCollection``."""
+        """Delete a collection with all it holds, its waiting uploads too; raise ``UnknownCollection``."""
         with self.database.write() as connection:
             found = collections.get(connection, name)
+            tasks.cancel_all(connection, name, self.clock())
             collections.delete(connection, found)
         self._searching.forget(found)
 
@@ -300,8 +301,8 @@ class Service:
     def health(self) -> Health:
         """Return whether the database answers, and which caches are out of use in this process."""
         with self.database.read() as connection:
-            collections.all_collections(connection)
-        notes = self._searching.problems()
+            living = collections.all_collections(connection)
+        notes = self._searching.problems(living)
         return Health("degraded" if notes else "ok", version("xunyi"), notes)
 
     def ready(self) -> Health:

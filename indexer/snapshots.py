@@ -6,6 +6,7 @@ went since then is read from the log and laid over it.  So a search sees exactly
 transaction, whatever state the caches are in, and says when it does without one.
 """
 
+import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -34,7 +35,7 @@ from search.views import NO_IDS, LexicalView, Selection, VectorView
 
 log = logging.getLogger(__name__)
 
-SELECTIONS_MAX = 64
+SELECTIONS_MAX = 16
 """Filters whose passages are remembered, for one change number."""
 UNLOGGED = "document.source"
 """A column that changes without a change number, so filters that name it are not remembered."""
@@ -68,6 +69,8 @@ class _Words:
     covers: int
     folder: str | None
     problem: str | None
+    refused: tuple[str, int] | None = None
+    """Folder and change of the index that was found damaged, so that it is not tried by every search."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +107,17 @@ class CollectionPicture:
         self._selections: dict[str, Selection] = {}
         self._selections_at = -1
 
-    def snapshot(self, connection: Connection, collection: Collection, given: Any) -> Snapshot:
+    def snapshot(
+        self, connection: Connection, collection: Collection, given: Any, patient: bool = True
+    ) -> Snapshot:
         """Return the collection as the transaction of ``connection`` sees it, under the filter ``given``.
+
+        Args:
+            connection: of a read transaction.
+            collection: as that transaction sees it.
+            given: the filter, or None.
+            patient: whether a lexical index that goes to another change than its row may be just being
+                written; if not, it is out of use.
 
         Raises:
             Behind: the picture is ahead of this transaction, which must begin again.
@@ -113,7 +125,7 @@ class CollectionPicture:
         """
         with self._lock:
             vectors = self._vectors = self._current_vectors(connection, collection)
-            words = self._words = self._current_words(connection, collection)
+            words = self._words = self._current_words(connection, collection, patient)
             languages = self._languages = self._current_languages(connection, collection, vectors.view)
             selection = self._selection(connection, collection, given)
             problems = self.problems()
@@ -216,12 +228,12 @@ class CollectionPicture:
 
     # Words
 
-    def _current_words(self, connection: Connection, collection: Collection) -> _Words:
+    def _current_words(self, connection: Connection, collection: Collection, patient: bool) -> _Words:
         state = self._words
         if state is not None and state.covers > collection.change_number:
             raise Behind
         if state is None or self._moved(connection, collection, state):
-            state = self._open_words(connection, collection)
+            state = self._open_words(connection, collection, patient)
         try:
             return self._advance_words(connection, collection, state)
         except changes.LogPruned:
@@ -232,28 +244,29 @@ class CollectionPicture:
         row = lexical_caches.row_of(connection, collection.id)
         if row is None:
             return False
-        usable = None if row.damaged else row.folder
+        usable = None if row.damaged or (row.folder, row.covers) == state.refused else row.folder
         if usable != state.folder:
             return True
         if state.folder is None:
             return False
-        return row.covers > state.index.marker or not state.index.intact()
+        return row.covers != state.index.marker or not state.index.intact()
 
-    def _open_words(self, connection: Connection, collection: Collection) -> _Words:
+    def _open_words(self, connection: Connection, collection: Collection, patient: bool) -> _Words:
         row = lexical_caches.row_of(connection, collection.id)
         if row is None:
             return _words(TantivyIndex.in_memory((), covers=0), None, None)
         try:
             index = lexical_caches.open_index(self._caches, row, self._analyzer)
-            if index.marker > collection.change_number:
-                raise Behind
             return _words(index, row.folder, None)
         except DamagedArtifact as damage:
+            if patient and isinstance(damage, lexical_caches.Unnoted):
+                raise Behind from damage
             log.warning("the lexical index of %s is out of use: %s", collection.name, damage)
             if not row.damaged:
                 _attempt(lambda: lexical_caches.mark_damaged(self._database, collection.id, row.folder))
             problem = f"the lexical index is out of use ({damage}); one in memory answers instead"
-            return self._in_memory(connection, collection, problem)
+            state = self._in_memory(connection, collection, problem)
+            return replace(state, refused=(row.folder, row.covers))
 
     def _in_memory(self, connection: Connection, collection: Collection, problem: str | None) -> _Words:
         index = lexical_caches.index_in_memory(connection, collection, self._analyzer)
@@ -307,7 +320,7 @@ class CollectionPicture:
         if self._selections_at != collection.change_number:
             self._selections.clear()
             self._selections_at = collection.change_number
-        name = repr(given)
+        name = hashlib.sha256(repr(given).encode()).hexdigest()
         if name not in self._selections:
             if len(self._selections) >= SELECTIONS_MAX:
                 self._selections.pop(next(iter(self._selections)))

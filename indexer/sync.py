@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from indexer.seen_keys import SeenKeys
 from indexer.store import documents
-from indexer.store.collections import Collection
+from indexer.store.collections import Collection, lock
 from indexer.store.sessions import Database
 from search.errors import TooManyDeletions
 
@@ -44,9 +44,19 @@ def delete_missing(
     seen: SeenKeys,
     refused_origins: set[str],
     *,
+    began: int,
     many: bool,
 ) -> int:
     """Delete what was stored from under the paths and was not seen; return how many documents went.
+
+    Args:
+        database: of the collection.
+        collection: to be made equal to the paths.
+        paths: what was walked.
+        seen: the keys that were met.
+        refused_origins: files in which something was refused.
+        began: the newest passage when the walk began; what another process stored since then stays.
+        many: whether more than half may go.
 
     Raises:
         TooManyDeletions: it would be more than half, and ``many`` does not allow that; none is deleted.
@@ -67,7 +77,14 @@ def delete_missing(
             missing=len(missing),
             compared=compared,
         )
-    for start in range(0, len(missing), _SLICE):
-        with database.write() as connection:
-            documents.delete(connection, collection, missing[start : start + _SLICE])
-    return len(missing)
+    return sum(
+        _delete(database, collection, missing[start : start + _SLICE], began)
+        for start in range(0, len(missing), _SLICE)
+    )
+
+
+def _delete(database: Database, collection: Collection, keys: Sequence[str], began: int) -> int:
+    with database.write() as connection:
+        lock(connection, collection)
+        old = documents.not_newer(connection, collection.id, keys, began)
+        return len(documents.delete(connection, collection, old).deleted)

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from threading import Event
 from time import monotonic
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from sqlalchemy.engine import Connection
 
@@ -31,6 +31,7 @@ Write = Callable[[Connection], None]
 POLL_SECONDS = 0.3
 LOCK_POLL_SECONDS = 1.0
 RETRY_SECONDS = 5.0
+KEEP_SECONDS = 5.0
 PASSING = (StorageFull, StoreBusy, StoreUnavailable)
 """Failures that are no fault of a task and may be over in a while."""
 
@@ -53,6 +54,8 @@ class Worker:
         """Collections whose caches could not be kept, and the time (monotonic) until which they rest."""
         self._owed: Write | None = None
         """How the last task ended, where that could not be written down yet."""
+        self._known: set[int] = set()
+        """Collections that were there in the last round."""
         self.stop = Event()
 
     def run(self) -> None:
@@ -125,6 +128,10 @@ class Worker:
         """Do ``work`` for every collection; one that cannot be kept now does not hold up the others."""
         with self._service.database.read() as connection:
             living = collections.all_collections(connection)
+        ids = {found.id for found in living}
+        if self._known - ids:
+            self._service.keeper.sweep_deleted()
+        self._known = ids
         return any([self._guarded(work, found) for found in living])
 
     def _guarded(self, work: Callable[[Collection], bool], found: Collection) -> bool:
@@ -197,13 +204,23 @@ class Worker:
             pipeline, RecordFields(), self._noting(task), service.settings.upload_bytes_max
         ) as ingest:
             for upload in uploads:
-                with service.database.read() as connection:
-                    stream = tasks.opened(connection, upload)
-                with stream:
+                with self._opened(upload) as stream:
                     ingest.stream(stream, upload.name, upload.name)
 
+    def _opened(self, upload: tasks.Upload) -> BinaryIO:
+        try:
+            with self._service.database.read() as connection:
+                return tasks.opened(connection, upload)
+        except OSError as error:
+            raise StorageFull(
+                f"the temporary folder cannot take an upload of {upload.bytes} bytes: {error.strerror}"
+            ) from error
+
     def _noting(self, task: TaskInfo) -> Callable[[Progress], None]:
+        kept = monotonic()
+
         def note(progress: Progress) -> None:
+            nonlocal kept
             with self._service.database.write() as connection:
                 going_on = tasks.note_progress(
                     connection,
@@ -217,5 +234,9 @@ class Worker:
                 raise Canceled
             if self.stop.is_set():
                 raise Stopped
+            if monotonic() - kept > KEEP_SECONDS:
+                # A long task must not let the part that searches scan one by one grow without end.
+                self._for_each(self._keep)
+                kept = monotonic()
 
         return note

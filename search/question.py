@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.arrays import Vector, unit_rows
+from search.arrays import Vector
 from search.centring import centred, mean_of_all, query_mean
 from search.encoders.base import Encoder, Language
 from search.errors import InvalidInput
@@ -109,14 +109,16 @@ def query_vector_given(values: Sequence[float], encoder: Encoder) -> Vector:
 
     Its language is unknown, so it loses the mean of both.
     """
-    vector = np.asarray(values, dtype=np.float32)
+    vector = np.asarray(values, dtype=np.float64)
     if vector.shape != (encoder.dimension,):
         raise InvalidInput(
             f"the vector has {vector.size} numbers; this collection's encoder makes {encoder.dimension}",
             given=int(vector.size),
             dimension=encoder.dimension,
         )
-    if not np.isfinite(vector).all() or not vector.any():
-        raise InvalidInput("the vector must be of finite numbers, not all zero")
-    moved: Vector = centred(unit_rows(vector[None, :]), mean_of_all(encoder.query_means))[0]
+    length = np.linalg.norm(vector)
+    if not np.isfinite(length) or length == 0:
+        raise InvalidInput("the vector must be of finite numbers of ordinary size, not all zero")
+    unit = (vector / length).astype(np.float32)
+    moved: Vector = centred(unit[None, :], mean_of_all(encoder.query_means))[0]
     return moved

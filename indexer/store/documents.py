@@ -248,6 +248,26 @@ def _passage_values(
     }
 
 
+def not_newer(connection: Connection, collection_id: int, keys: Sequence[str], passage_id: int) -> list[str]:
+    """Return those of ``keys`` whose document came from a file and has no passage after ``passage_id``."""
+    newest = (
+        sa.select(sa.func.max(PassageRow.id))
+        .where(PassageRow.document_id == DocumentRow.id)
+        .correlate(DocumentRow)
+        .scalar_subquery()
+    )
+    found: list[str] = []
+    for part in in_slices(keys):
+        query = sa.select(DocumentRow.key).where(
+            DocumentRow.collection_id == collection_id,
+            DocumentRow.key.in_(part),
+            DocumentRow.origin.is_not(None),
+            newest <= passage_id,
+        )
+        found += connection.execute(query).scalars()
+    return found
+
+
 def delete(connection: Connection, collection: Collection, keys: Sequence[str]) -> Deleted:
     """Delete the documents under ``keys``; none of them is ever found again."""
     last = lock(connection, collection)

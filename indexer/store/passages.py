@@ -35,6 +35,18 @@ def count(connection: Connection, collection_id: int) -> int:
     return connection.execute(query).scalar_one()
 
 
+def all_ids(connection: Connection, collection_id: int) -> Ids:
+    """Return the ids of all passages of a collection, ascending."""
+    query = sa.select(PassageRow.id).where(PassageRow.collection_id == collection_id)
+    return np.sort(np.fromiter(connection.execute(query).scalars(), dtype=np.int64))
+
+
+def newest_id(connection: Connection) -> int:
+    """Return the id of the passage that came last, 0 before there is one; ids only grow."""
+    newest: int | None = connection.execute(sa.select(sa.func.max(PassageRow.id))).scalar()
+    return newest or 0
+
+
 def vector_blocks(
     connection: Connection, collection_id: int, encoder_id: int, dimension: int
 ) -> Iterator[tuple[Ids, Matrix]]:

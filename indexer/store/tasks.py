@@ -178,6 +178,15 @@ def cancel(connection: Connection, task_id: int, now: datetime) -> TaskInfo:
     return get(connection, task_id)
 
 
+def cancel_all(connection: Connection, collection: str, now: datetime) -> None:
+    """Cancel the tasks of a collection that is about to be deleted."""
+    open_tasks = sa.select(TaskRow.id).where(
+        TaskRow.collection == collection, TaskRow.state.in_(["enqueued", "processing"])
+    )
+    for task_id in connection.execute(open_tasks).scalars().all():
+        cancel(connection, task_id, now)
+
+
 def _info(row: Any) -> TaskInfo:
     columns = dict(row._mapping)
     problems = [Problem(**problem) for problem in columns.pop("problems")]
