@@ -131,22 +131,43 @@ def _wait_for(server, process, log):
             time.sleep(0.05)
 
 
-@pytest.fixture(scope="session")
-def postgresql():
-    """The server; a machine without one skips its tests in one line, and fails them where CI is true."""
-    with ExitStack() as stack:
+def pytest_runtest_setup(item):
+    """Skip here what needs a server and has none, so that one line tells all skips; or fail it on CI."""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    if parameters.get("kind") != "postgresql":
+        return
+    server = server_of(item.config)
+    if isinstance(server, DidNotStart):
+        if os.environ.get("CI") == "true":
+            raise server
+        pytest.skip(f"no PostgreSQL here: {server}")
+
+
+def server_of(config):
+    """Return the server of this run, started by whoever asks first, or why there is none."""
+    if SERVER not in config.stash:
+        stack = ExitStack()
+        config.add_cleanup(stack.close)
         try:
-            server = stack.enter_context(running_server())
+            config.stash[SERVER] = stack.enter_context(running_server())
         except (DidNotStart, OSError, KeyError) as error:
-            if os.environ.get("CI") == "true":
-                raise
-            pytest.skip(f"no PostgreSQL here: {error}")
-        server.create("migrated")
-        made = Database(server.url("migrated"))
-        with made.write() as connection:
-            run_migrations(connection)
-        made.close()
-        yield server
+            config.stash[SERVER] = DidNotStart(str(error))
+    return config.stash[SERVER]
+
+
+SERVER = pytest.StashKey()
+
+
+@pytest.fixture(scope="session")
+def postgresql(pytestconfig):
+    """The server, with a database that has all tables and is there to be copied."""
+    server = server_of(pytestconfig)
+    server.create("migrated")
+    made = Database(server.url("migrated"))
+    with made.write() as connection:
+        run_migrations(connection)
+    made.close()
+    return server
 
 
 @pytest.fixture(scope="session")
