@@ -273,7 +273,9 @@ def test_a_file_of_another_count_dimension_metric_or_kind_is_damaged(written):
     for count, dimension in ((49, 16), (51, 16), (50, 15)):
         with pytest.raises(DamagedArtifact, match=f"{count} .*rows of {dimension}"):
             opener(path, np.arange(count), dimension)
-    for other in (faiss.IndexFlatL2(16), faiss.IndexLSH(16, 8), faiss.IndexHNSWFlat(16, 8)):
+    product = faiss.METRIC_INNER_PRODUCT
+    kind = faiss.IndexHNSWFlat(16, 8, product) if opener is FlatFile else faiss.IndexFlatIP(16)
+    for other in (faiss.IndexFlatL2(16), faiss.IndexLSH(16, 8), faiss.IndexHNSWFlat(16, 8), kind):
         other.add(np.eye(50, 16, dtype=np.float32))
         faiss.write_index(other, str(path))
         with pytest.raises(DamagedArtifact):
