@@ -10,7 +10,7 @@ from search.errors import InvalidInput
 from search.model import DEFAULT_MODE, Mode, SearchRequest, SearchResult
 from web.pages.highlights import excerpt
 from web.pages.reading import page_of
-from web.pages.scores import best_score, segments
+from web.pages.scores import longest_bar, segments
 from web.service import service
 
 pages = Blueprint("search_page", __name__)
@@ -36,7 +36,7 @@ def search() -> ResponseReturnValue:
         modes=get_args(Mode),
         result=result,
         more=_more(result, limit),
-        best=best_score(result.hits) if result else 0.0,
+        longest=longest_bar(result.hits) if result else 0.0,
         excerpt=excerpt,
         segments=segments,
         page_of=page_of,
