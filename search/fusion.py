@@ -78,11 +78,11 @@ def rank(
     depth = max(FIRST_DEPTH, 2 * limit)
     while True:
         listings = [part.top(depth) for part in parts.values()]
-        rows = _rows(parts, listings, groups_of)
+        rows = _rows(parts, listings, groups_of, limit)
         threshold = sum(listing.ceiling for listing in listings)
         everything = any(listing.complete for listing in listings)
         if everything or (len(rows) >= limit and rows[limit - 1].score > threshold):
-            return Ranking(rows[:limit], all(listing.exact for listing in listings))
+            return Ranking(rows, all(listing.exact for listing in listings))
         depth *= DEEPER
 
 
@@ -90,17 +90,26 @@ def _rows(
     parts: Mapping[str, Part],
     listings: Sequence[Listing],
     groups_of: Callable[[Sequence[int]], Mapping[int, int]],
+    limit: int,
 ) -> list[Ranked]:
-    """Return the best candidate of each group, best first, ties by ascending passage id."""
+    """Return the best candidate of each of the ``limit`` best groups, best first, ties by ascending id.
+
+    Groups are asked for a few passages at a time: most candidates are never looked at.
+    """
     ids = np.unique(np.concatenate([listing.ids for listing in listings]))
     table = {name: part.scores(ids).astype(np.float64) for name, part in parts.items()}
     scores = np.sum(list(table.values()), axis=0)
-    groups = groups_of(ids.tolist())
-    rows: dict[int, Ranked] = {}
-    for place in np.lexsort((ids, -scores)).tolist():
-        passage = int(ids[place])
-        group = groups[passage]
-        if group not in rows:
-            shares = {name: float(part[place]) for name, part in table.items()}
-            rows[group] = Ranked(passage, group, float(scores[place]), shares)
-    return list(rows.values())
+    order = np.lexsort((ids, -scores))
+    rows: list[Ranked] = []
+    seen: set[int] = set()
+    for start in range(0, order.size, 2 * limit):
+        places = order[start : start + 2 * limit]
+        groups = groups_of(ids[places].tolist())
+        for place, passage in zip(places.tolist(), ids[places].tolist(), strict=True):
+            if groups[passage] not in seen:
+                seen.add(groups[passage])
+                shares = {name: float(part[place]) for name, part in table.items()}
+                rows.append(Ranked(passage, groups[passage], float(scores[place]), shares))
+        if len(rows) >= limit:
+            break
+    return rows[:limit]

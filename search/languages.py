@@ -7,12 +7,10 @@ the other.  The engine asks here and holds a passage against those it can be com
 
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from search.arrays import Ids
 from search.encoders.base import Language
 from search.vectors.base import Mask
-from search.views import Selection
+from search.views import Selection, contained
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +21,18 @@ class LanguageView:
     """Every passage that can be found, ascending."""
     chinese: Ids
     """Those in Chinese, ascending; all others count as English."""
-    _remembered: dict[Language, Selection] = field(default_factory=dict)
+    _everything: Selection = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Keep what all passages are in one selection, which remembers its halves."""
+        object.__setattr__(self, "_everything", Selection(self.all))
 
     def among(self, ids: Ids, language: Language) -> Mask:
         """Return which of ``ids (n,)`` are in ``language``."""
-        chinese = np.isin(ids, self.chinese)
+        chinese = contained(ids, self.chinese)
         return chinese if language == "zh" else ~chinese
 
     def selection(self, language: Language, within: Selection | None) -> Selection:
         """Return the passages in ``language`` that a filter lets through."""
-        if within is not None:
-            return Selection(within.ids[self.among(within.ids, language)])
-        if language not in self._remembered:
-            chinese = language == "zh"
-            ids = self.chinese if chinese else np.setdiff1d(self.all, self.chinese, assume_unique=True)
-            self._remembered[language] = Selection(ids)
-        return self._remembered[language]
+        chinese, others = (self._everything if within is None else within).halves(self.chinese)
+        return chinese if language == "zh" else others

@@ -1,13 +1,13 @@
 """The two kinds of evidence, behind the ``Part`` seam of the fusion: nearness of meaning, and words."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from search.arrays import Ids, Vector
 from search.encoders.base import Language
-from search.fusion import Listing
+from search.fusion import FIRST_DEPTH, Listing
 from search.languages import LanguageView
 from search.views import LexicalView, Selection, VectorView
 
@@ -63,9 +63,15 @@ class LexicalPart:
     factor: float
     alone: bool
     """Whether only passages that hold a word of the query can be an answer."""
+    _listed: dict[int, Listing] = field(default_factory=dict)
 
     def top(self, k: int) -> Listing:
         """Return the ``k`` best passages by words."""
+        if k not in self._listed:
+            self._listed[k] = self._top(k)
+        return self._listed[k]
+
+    def _top(self, k: int) -> Listing:
         ids, scores = self.view.search(self.terms, k, self.selection)
         scores = scores * np.float32(self.factor)
         ended = ids.size < k
@@ -77,7 +83,7 @@ class LexicalPart:
 
     def best(self) -> float:
         """Return the weighted score of the best passage, 0 where none holds a word of the query."""
-        return float(self.top(1).scores.max(initial=0.0))
+        return float(self.top(FIRST_DEPTH).scores.max(initial=0.0))
 
 
 @dataclass(frozen=True, slots=True)

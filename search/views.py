@@ -5,6 +5,7 @@ later are compared one by one, passages that went are masked inside the search, 
 always that of the rows as they are now, and never short.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from search.arrays import Ids, Matrix, Vector
 from search.lexical.base import LexicalIndex
-from search.lexical.bm25 import Statistics, score_passages, statistics_of, upper_bound
+from search.lexical.bm25 import CountedPassages, Statistics, upper_bound
 from search.vectors.base import Mask, VectorIndex
 from search.vectors.exact_index import ExactIndex
 from search.vectors.scoring import best_first, exact_scores, mask_of
@@ -20,12 +21,21 @@ from search.vectors.scoring import best_first, exact_scores, mask_of
 NO_IDS: Ids = np.empty(0, dtype=np.int64)
 
 
+def contained(ids: Ids, ascending: Ids) -> Mask:
+    """Return which of ``ids (n,)`` are among ``ascending``, however many those are."""
+    if not ascending.size:
+        return np.zeros(ids.size, dtype=bool)
+    places = np.searchsorted(ascending, ids)
+    return np.asarray(ascending[np.minimum(places, ascending.size - 1)] == ids)
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The passages a filter lets through, ascending; remembers its masks, since filters are asked again."""
+    """The passages a filter lets through, ascending; remembers what it is asked: filters are used again."""
 
     ids: Ids
     _masks: dict[int, tuple[Ids, Mask]] = field(default_factory=dict)
+    _halves: dict[int, tuple[Ids, "Selection", "Selection"]] = field(default_factory=dict)
 
     def mask(self, index_ids: Ids) -> Mask:
         """Return the mask of this selection over the rows of an index."""
@@ -33,6 +43,18 @@ class Selection:
         if known is None or known[0] is not index_ids:
             known = self._masks[id(index_ids)] = (index_ids, mask_of(index_ids, self.ids))
         return known[1]
+
+    def halves(self, among: Ids) -> tuple["Selection", "Selection"]:
+        """Return the passages of this selection that are ``among`` these, and those that are not."""
+        known = self._halves.get(id(among))
+        if known is None or known[0] is not among:
+            inside = np.isin(self.ids, among)
+            known = self._halves[id(among)] = (
+                among,
+                Selection(self.ids[inside]),
+                Selection(self.ids[~inside]),
+            )
+        return known[1:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +105,16 @@ class LexicalView:
     tail_terms: Sequence[Sequence[str]]
     removed: Ids
     """Passages that the index still holds and the database does not, ascending."""
+    _counted: dict[int, Counter[str]] = field(default_factory=dict)
+    """Passage of the tail -> its terms counted; goes on into the view that replaces this one."""
+    _late: dict[tuple[str, ...], Vector] = field(default_factory=dict, init=False)
+    """Query -> scores of the tail, for the last query: a search asks more than once."""
 
     def statistics(self, terms: Sequence[str]) -> Statistics:
         """Return what BM25 needs to know; from the passages themselves while the index is empty."""
         if self.base.count:
             return self.base.statistics(terms)
-        return statistics_of(terms, self.tail_terms)
+        return self._tail().statistics(terms)
 
     def search(self, terms: Sequence[str], k: int, selection: Selection | None) -> tuple[Ids, Vector]:
         """Return ids and BM25 scores of the ``k`` best passages that hold one of ``terms``."""
@@ -105,8 +131,7 @@ class LexicalView:
         if not self.base.count:
             return NO_IDS, np.empty(0, dtype=np.float32)
         if selection is not None:
-            allowed = np.setdiff1d(selection.ids, self.removed, assume_unique=True)
-            return self.base.search(terms, k, allowed)
+            return self.base.search(terms, k, selection.halves(self.removed)[1].ids)
         ids, scores = self.base.search(terms, k + self.removed.size, None)
         there = ~np.isin(ids, self.removed)
         return ids[there][:k], scores[there][:k]
@@ -128,6 +153,17 @@ class LexicalView:
         return upper_bound(terms, self.statistics(terms)) if terms else 0.0
 
     def _late_scores(self, terms: Sequence[str]) -> Vector:
-        if not self.tail_ids.size:
-            return np.empty(0, dtype=np.float32)
-        return score_passages(terms, self.tail_terms, self.statistics(terms))
+        asked = tuple(terms)
+        known = self._late.get(asked)
+        if known is None:
+            known = self._tail().scores(terms, self.statistics(terms))
+            self._late.clear()
+            self._late[asked] = known
+        return known
+
+    def _tail(self) -> CountedPassages:
+        for passage, terms in zip(self.tail_ids.tolist(), self.tail_terms, strict=True):
+            if passage not in self._counted:
+                self._counted[passage] = Counter(terms)
+        lengths = np.array([len(terms) for terms in self.tail_terms], dtype=np.int64)
+        return CountedPassages([self._counted[passage] for passage in self.tail_ids.tolist()], lengths)

@@ -12,11 +12,13 @@ Sources:
     tantivy's ``explain``, with which the tests compare every factor.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import log
 
 import numpy as np
+from numpy.typing import NDArray
 
 from search.arrays import Vector
 
@@ -46,16 +48,43 @@ def distinct(terms: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(terms))
 
 
+@dataclass(frozen=True, slots=True)
+class CountedPassages:
+    """Passages as BM25 sees them, ready to be asked again and again."""
+
+    counts: Sequence[Mapping[str, int]]
+    """Of each passage: term -> how often it occurs."""
+    lengths: NDArray[np.int64]
+    """How many terms each has."""
+
+    @staticmethod
+    def of(passages_terms: Sequence[Sequence[str]]) -> "CountedPassages":
+        """Count the terms of passages."""
+        lengths = np.array([len(terms) for terms in passages_terms], dtype=np.int64)
+        return CountedPassages([Counter(terms) for terms in passages_terms], lengths)
+
+    def statistics(self, terms: Iterable[str]) -> Statistics:
+        """Return the statistics of these passages themselves, about ``terms``."""
+        frequencies = {term: sum(term in counts for counts in self.counts) for term in distinct(terms)}
+        average = float(self.lengths.mean()) if self.counts else 0.0
+        return Statistics(len(self.counts), average, frequencies)
+
+    def scores(self, query_terms: Iterable[str], statistics: Statistics) -> Vector:
+        """Return the BM25 score of each passage; see ``score_passages``."""
+        scores = np.zeros(len(self.counts), dtype=np.float32)
+        if not statistics.average_length:
+            return scores  # no passage has a term
+        stored = np.array([stored_length(length) for length in self.lengths.tolist()], dtype=np.float32)
+        norms = K1 * (ONE - B + B * stored / np.float32(statistics.average_length))
+        for term, weight in _weights(query_terms, statistics).items():
+            times = np.array([counts.get(term, 0) for counts in self.counts], dtype=np.float32)
+            scores += weight * (times / (times + norms))  # exactly 0 where the term does not occur
+        return scores
+
+
 def statistics_of(terms: Iterable[str], passages_terms: Sequence[Sequence[str]]) -> Statistics:
     """Return the statistics of the passages themselves, about ``terms``."""
-    asked = set(terms)
-    frequencies = dict.fromkeys(asked, 0)
-    for passage in passages_terms:
-        for term in asked.intersection(passage):
-            frequencies[term] += 1
-    count = len(passages_terms)
-    average = sum(map(len, passages_terms)) / count if count else 0.0
-    return Statistics(count, average, frequencies)
+    return CountedPassages.of(passages_terms).statistics(terms)
 
 
 def idf(documents: int, frequency: int) -> np.float32:
@@ -86,14 +115,10 @@ def score_passages(
         statistics: the index's, about ``query_terms``; those of the passages themselves are taken
             where they are of no passage at all.
     """
+    passages = CountedPassages.of(passages_terms)
     if not statistics.documents:
-        statistics = statistics_of(query_terms, passages_terms)
-    weights = _weights(query_terms, statistics)
-    scores = np.zeros(len(passages_terms), dtype=np.float32)
-    for row, passage in enumerate(passages_terms):
-        if not weights.keys().isdisjoint(passage):
-            scores[row] = _score(weights, passage, statistics.average_length)
-    return scores
+        statistics = passages.statistics(query_terms)
+    return passages.scores(query_terms, statistics)
 
 
 def upper_bound(terms: Iterable[str], statistics: Statistics) -> float:
@@ -104,12 +129,3 @@ def upper_bound(terms: Iterable[str], statistics: Statistics) -> float:
 def _weights(terms: Iterable[str], statistics: Statistics) -> dict[str, np.float32]:
     known = statistics.frequencies
     return {term: idf(statistics.documents, known.get(term, 0)) * (ONE + K1) for term in terms}
-
-
-def _score(weights: Mapping[str, np.float32], passage: Sequence[str], average_length: float) -> np.float32:
-    norm = K1 * (ONE - B + B * np.float32(stored_length(len(passage))) / np.float32(average_length))
-    score = np.float32(0)
-    for term, weight in weights.items():
-        if times := passage.count(term):
-            score += weight * (np.float32(times) / (np.float32(times) + norm))
-    return score

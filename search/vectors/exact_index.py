@@ -7,7 +7,7 @@ import numpy as np
 
 from search.arrays import Ids, Matrix, Vector
 from search.vectors.base import Mask
-from search.vectors.scoring import best_first, exact_scores, positions, slack
+from search.vectors.scoring import best_first, exact_scores, may_be_best, positions
 
 
 class ExactIndex:
@@ -29,8 +29,7 @@ class ExactIndex:
             # vecdot keeps to one thread: ten times the rows of a tail are still compared in milliseconds,
             # and BLAS on a busy machine waits for its slowest thread.
             rough = np.vecdot(self._rows if mask is None else self._rows[rows], query)
-            last = np.partition(rough, -k)[-k]
-            rows = rows[rough >= last - slack(query.size)]  # all that may be among the best
+            rows = rows[may_be_best(rough, k, query.size)]
         found, scores = best_first(self._ids[rows], exact_scores(query, self._rows[rows]), k)
         return found, scores, True
 

@@ -8,6 +8,7 @@ returned is masked inside the search, so a page is never short.
 from collections.abc import Iterable
 from os import cpu_count
 from pathlib import Path
+from threading import local
 from typing import Any, BinaryIO
 
 import faiss
@@ -16,13 +17,15 @@ import numpy as np
 from search.arrays import Ids, Matrix, Vector
 from search.artifacts import DamagedArtifact
 from search.vectors.base import Mask
-from search.vectors.scoring import SPARE, best_first, exact_scores, positions, slack
+from search.vectors.scoring import SPARE, best_first, exact_scores, may_be_best, positions, slack
 
 HNSW_NEIGHBOURS = 32
 HNSW_BUILD_EFFORT = 120
 HNSW_SEARCH_EFFORT = 160
 WALK_COST = 100
 """Rows that are compared one by one in the time that a walk takes for each row it returns."""
+SCANNED_SHARE = 0.25
+"""Share of allowed rows from which on comparing all is faster than looking each row up in a mask."""
 
 _FLAT_PREFIX = b"IxFI"
 
@@ -33,6 +36,7 @@ class FlatFile:
     def __init__(self, path: Path, ids: Ids, dimension: int) -> None:
         """Map the file at ``path``; raise ``DamagedArtifact`` unless it has a row for each id."""
         self._index = open_mapped(path, faiss.IndexFlat, ids.size, dimension)
+        self._scan = _Scan(self._index)
         self._ids = ids
         self._rows = _stored_rows(self._index)
 
@@ -43,7 +47,7 @@ class FlatFile:
 
     def search(self, query: Vector, k: int, mask: Mask | None = None) -> tuple[Ids, Vector, bool]:
         """Compare every allowed row; always exact."""
-        rows = _all_that_may_be_best(self._index, query, k, mask)
+        rows = self._scan.may_be_best(query, k, mask)
         found, scores = best_first(self._ids[rows], exact_scores(query, self._rows[rows]), k)
         return found, scores, True
 
@@ -62,9 +66,10 @@ class GraphFile:
     def __init__(self, path: Path, ids: Ids, dimension: int) -> None:
         """Map the file at ``path``; raise ``DamagedArtifact`` unless it has a row for each id."""
         self._index = open_mapped(path, faiss.IndexHNSWFlat, ids.size, dimension)
-        self._flat = faiss.downcast_index(self._index.storage)
+        flat = faiss.downcast_index(self._index.storage)
+        self._scan = _Scan(flat)
         self._ids = ids
-        self._rows = _stored_rows(self._flat)
+        self._rows = _stored_rows(flat)
 
     @property
     def ids(self) -> Ids:
@@ -82,7 +87,7 @@ class GraphFile:
         walked = 0 < wanted * WALK_COST <= allowed
         rows = self._walk(query, wanted, mask) if walked else np.empty(0, np.int64)
         if rows.size < min(k, allowed):
-            walked, rows = False, _all_that_may_be_best(self._flat, query, k, mask)
+            walked, rows = False, self._scan.may_be_best(query, k, mask)
         found, scores = best_first(self._ids[rows], exact_scores(query, self._rows[rows]), k)
         return found, scores, not walked
 
@@ -96,15 +101,50 @@ class GraphFile:
         return np.array(self._rows[positions(self._ids, ids)])
 
 
-def _all_that_may_be_best(flat: Any, query: Vector, k: int, mask: Mask | None) -> Ids:
-    """Return numbers of rows among which the ``k`` best of all allowed rows surely are."""
-    allowed = int(flat.ntotal) if mask is None else int(np.count_nonzero(mask))
-    wanted = k + SPARE
-    while True:
-        rough, rows = _ask(flat, query, min(wanted, allowed), mask, None)
-        if rows.size >= allowed or rough[-1] < rough[k - 1] - slack(query.size):
-            return rows
-        wanted *= 4  # what may be a tie reaches over the edge: all of it must be seen
+class _Scan:
+    """Compares a query with all rows of a flat index, and remembers each thread's last query.
+
+    One search asks for several lists by the same query: for each language, and longer ones.  What takes
+    time is reading the rows, and a list more then costs hardly anything.
+    """
+
+    def __init__(self, flat: Any) -> None:
+        self._flat = flat
+        self._last = local()
+
+    def may_be_best(self, query: Vector, k: int, mask: Mask | None) -> Ids:
+        """Return numbers of rows among which the ``k`` best of all allowed rows surely are."""
+        if mask is None:
+            return may_be_best(self._rough(query), k, query.size)
+        allowed = np.flatnonzero(mask)
+        if allowed.size < SCANNED_SHARE * mask.size and not self._knows(query):
+            return self._of_few(query, k, mask, allowed.size)
+        return allowed[may_be_best(self._rough(query)[allowed], k, query.size)]
+
+    def _knows(self, query: Vector) -> bool:
+        return getattr(self._last, "query", None) is query
+
+    def _rough(self, query: Vector) -> Vector:
+        """Return the inner products with all rows, in single precision; this thread does all the work."""
+        if not self._knows(query):
+            rough = np.empty(self._flat.ntotal, dtype=np.float32)
+            given = np.ascontiguousarray(query, dtype=np.float32)
+            if rough.size:
+                faiss.fvec_inner_products_ny(  # type: ignore[attr-defined]
+                    faiss.swig_ptr(rough), faiss.swig_ptr(given), self._flat.get_xb(), given.size, rough.size
+                )
+            self._last.query, self._last.rough = query, rough
+        scores: Vector = self._last.rough
+        return scores
+
+    def _of_few(self, query: Vector, k: int, mask: Mask, allowed: int) -> Ids:
+        """Look at the allowed rows alone."""
+        wanted = k + SPARE
+        while True:
+            rough, rows = _ask(self._flat, query, min(wanted, allowed), mask, None)
+            if rows.size >= allowed or rough[-1] < rough[k - 1] - slack(query.size):
+                return rows
+            wanted *= 4  # what may be a tie reaches over the edge: all of it must be seen
 
 
 def _ask(index: Any, query: Vector, k: int, mask: Mask | None, parameters: Any) -> tuple[Vector, Ids]:

@@ -41,6 +41,14 @@ def exact_scores(query: Vector, rows: Matrix) -> Vector:
     return scores
 
 
+def may_be_best(rough: Vector, k: int, dimension: int) -> Ids:
+    """Return places of ``rough`` scores ``(n,)`` among which those of the ``k`` best rows surely are."""
+    if rough.size <= k:
+        return np.arange(rough.size)
+    last = np.partition(rough, -k)[-k]
+    return np.flatnonzero(rough >= last - slack(dimension))
+
+
 def best_first(ids: Ids, scores: Vector, k: int) -> tuple[Ids, Vector]:
     """Return the ``k`` best of ``ids`` and their scores: highest first, ties by ascending id."""
     order = np.lexsort((ids, -scores))[:k]
