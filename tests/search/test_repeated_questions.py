@@ -50,12 +50,12 @@ def test_one_query_may_be_asked_in_many_ways_and_another_in_between(field, flat)
 
 
 def test_threads_do_not_share_what_they_remember(field, flat):
-    queries = field[2]
-    flat.search(queries[0], 1)
-    another = Thread(target=flat.search, args=(queries[1], 1))
+    mine, theirs = field[2][0], field[2][1]
+    flat.search(mine, 1)
+    another = Thread(target=flat.search, args=(theirs, 1))
     another.start()
     another.join()
-    assert flat._scan._knows(queries[0])
+    assert flat._scan._knows(mine)
 
 
 def test_a_tail_that_grows_and_shrinks_is_scored_anew():
