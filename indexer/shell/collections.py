@@ -20,12 +20,12 @@ def collections(
     create: str | None, encoder: str | None, deleted: str | None, yes: bool, as_json: bool, home: str | None
 ) -> int:
     """List the collections, or make or delete one."""
-    if encoder and not create:
+    if encoder is not None and create is None:
         raise click.UsageError("--encoder goes with --create NAME")
     with options.service(home) as service:
-        if create:
+        if create is not None:
             service.create_collection(create, encoder)
-        if deleted:
+        if deleted is not None:
             info = service.collection(deleted)
             if not yes:
                 click.confirm(f"Delete {deleted} with its {info.documents} documents?", abort=True, err=True)

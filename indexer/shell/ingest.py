@@ -104,7 +104,11 @@ def bar(console: Console, paths: Sequence[Path]) -> Iterator[Note]:
             rate = f"{come.documents / elapsed:.0f}/s" if elapsed > 0 else ""
             progress.update(task, completed=come.bytes_read, documents=come.documents, rate=rate)
 
-        yield note
+        try:
+            yield note
+        except BaseException:
+            progress.live.transient = not console.is_terminal  # a log gets the one sentence alone
+            raise
         progress.update(task, completed=total)  # what was refused was not read to its end
 
 

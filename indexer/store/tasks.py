@@ -165,7 +165,9 @@ def finish(
 ) -> None:
     """End a task and let its uploads go."""
     row = sa.update(TaskRow).where(TaskRow.id == task_id, TaskRow.state == "processing")
-    connection.execute(row.values(state=state, error=error, finished_at=now))
+    # What was refused was not read to its end, and yet is done.
+    done = TaskRow.total if state == "succeeded" else TaskRow.done
+    connection.execute(row.values(state=state, done=done, error=error, finished_at=now))
     connection.execute(sa.delete(UploadRow).where(UploadRow.task_id == task_id))
 
 
