@@ -98,10 +98,10 @@ class Home:
             return self.caches / self.manifest().folder
         return max((self.caches / self.lexical_row().folder).glob("0*"))
 
-    def snapshot(self, given=None, picture=None):
+    def snapshot(self, given=None, picture=None, patient=True):
         with self.database.read() as connection:
             found = collections.get(connection, "notes")
-            return (picture or self.picture).snapshot(connection, found, given)
+            return (picture or self.picture).snapshot(connection, found, given, patient)
 
     def assert_right(self, picture=None):
         """Compare a snapshot with the rows: vectors to the last bit, words by their passages."""
@@ -627,6 +627,29 @@ def test_a_transaction_older_than_the_generation_begins_again(filled):
         with pytest.raises(Behind):
             filled.picture.snapshot(connection, older, None)
     assert filled.assert_right().vectors.generation == newest.vectors.generation
+
+
+@on_sqlite
+def test_a_database_put_back_in_time_is_answered_from_and_its_caches_heal(filled, tmp_path):
+    """Its folders may hold an index of what came later, under numbers that are given out again."""
+    filled.database.close()  # so that all of it is in its one file
+    shutil.copy(tmp_path / "xunyi.db", tmp_path / "older.db")
+    filled.put(document("lost", "heron lost"))
+    filled.keeper.follow(filled.collection)
+    filled.database.close()
+    for path in tmp_path.glob("xunyi.db*"):
+        path.unlink()
+    shutil.copy(tmp_path / "older.db", tmp_path / "xunyi.db")
+    filled.put(document("other", "willow, and no heron"), document("another", "reed"))
+
+    picture = filled.another_picture()
+    with pytest.raises(Behind):  # it looks as if the keeper had not noted yet what it wrote
+        filled.snapshot(picture=picture)
+    (told,) = filled.snapshot(picture=picture, patient=False).degraded
+    assert "goes to change 17, its row says 12" in told
+    assert filled.assert_right(picture).degraded == (told,)
+    filled.keep()
+    assert filled.assert_right(picture).degraded == ()
 
 
 # Filters

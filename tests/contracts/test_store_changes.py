@@ -116,8 +116,10 @@ def test_numbers_have_no_gaps_and_no_order_but_that_of_commits(database, notes):
 
     with ThreadPoolExecutor(5) as pool:
         watching = pool.submit(watch)
-        list(pool.map(write, range(4)))
-        stop.set()
+        try:
+            list(pool.map(write, range(4)))
+        finally:
+            stop.set()
         assert watching.result(timeout=20) > 0
     numbers = [number for number, _, _ in log_of(database, notes)]
     assert numbers == list(range(1, 4 * (16 + 4) + 1))
@@ -137,15 +139,17 @@ def test_a_cache_built_between_two_commits_misses_neither(database, notes, tmp_p
             commit.wait(20)
 
     with ThreadPoolExecutor(3) as pool:
-        with database.write() as connection:
-            documents.store(connection, notes, [document("early", "yak")], NOW)
-            late = pool.submit(second)
-            assert not stored.wait(0.2)  # no later number is given out before this one can be seen
-        assert stored.wait(10)
-        between = current(database)
-        building = [pool.submit(keeper.follow, between), pool.submit(keeper.fold, between, ENCODER)]
-        wait_until(lambda: published(caches) == {"vectors", "lexical"})
-        commit.set()
+        try:
+            with database.write() as connection:
+                documents.store(connection, notes, [document("early", "yak")], NOW)
+                late = pool.submit(second)
+                assert not stored.wait(0.2)  # no later number is given out before this one can be seen
+            assert stored.wait(10)
+            between = current(database)
+            building = [pool.submit(keeper.follow, between), pool.submit(keeper.fold, between, ENCODER)]
+            wait_until(lambda: published(caches) == {"vectors", "lexical"})
+        finally:
+            commit.set()
         for work in (late, *building):
             work.result(timeout=20)
 

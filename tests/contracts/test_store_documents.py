@@ -1,6 +1,8 @@
 """Documents and passages on both databases: stored, replaced, deleted, listed, and read back as given."""
 
 import math
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
@@ -282,6 +284,48 @@ def test_an_encoder_is_known_by_name_and_fingerprint(database):
             )
             == 3
         )
+
+
+def test_two_processes_that_meet_an_encoder_first_make_one_row_of_it(database):
+    def ensure(connection):
+        return collections.ensure_encoder(connection, "toy", "f1", 16, NOW)
+
+    def second():
+        with database.write() as connection:
+            return ensure(connection)
+
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as connection:
+            first = ensure(connection)
+            waiting = pool.submit(second)
+            time.sleep(0.1)
+            assert not waiting.done()
+        assert waiting.result(timeout=10) == first
+
+
+# What a sync asks
+
+
+def test_a_sync_learns_what_was_read_from_files_and_what_is_newer_than_its_walk(database, notes):
+    put(database, notes, document("b", origin="/data/b"), document("a", origin="/data/a"), document("api"))
+    put(database, new_collection(database, "other"), document("c", origin="/data/c"))
+    with database.read() as connection:
+        assert list(documents.read_from_files(connection, notes.id)) == [("a", "/data/a"), ("b", "/data/b")]
+        assert passages.all_ids(connection, notes.id).tolist() == passage_ids(database, "a", "b", "api")
+        began = passages.newest_id(connection)
+    put(
+        database, notes, document("b", "changed meanwhile", origin="/data/b"), document("d", origin="/data/d")
+    )
+    with database.read() as connection:
+        asked = ["d", "a", "api", "b", "none"]
+        assert documents.not_newer(connection, notes.id, asked, began) == ["a"]
+        assert sorted(documents.not_newer(connection, notes.id, asked, began + 2)) == ["a", "b", "d"]
+
+
+def test_ids_begin_at_nothing(database, notes):
+    with database.read() as connection:
+        assert passages.newest_id(connection) == 0
+        assert passages.all_ids(connection, notes.id).tolist() == []
 
 
 # Metadata

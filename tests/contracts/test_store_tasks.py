@@ -205,6 +205,18 @@ def test_a_canceled_task_stops_and_lets_its_uploads_go(database, taken):
         assert len(tasks.uploads(connection, other)) == 1
 
 
+def test_the_tasks_of_a_deleted_collection_are_canceled_and_no_others(database):
+    numbers = [enqueue(database, b"x", collection=name) for name in ("notes", "other", "notes", "notes")]
+    take(database)
+    finish(database, numbers[0])
+    assert take(database).id == numbers[1]
+    with database.write() as connection:
+        tasks.cancel_all(connection, "notes", LATER)
+    states = [get(database, number).state for number in numbers]
+    assert states == ["succeeded", "processing", "canceled", "canceled"]
+    assert rows_in(database, UploadRow) == 1
+
+
 def test_a_task_that_has_ended_cannot_be_canceled(database):
     number = enqueue(database, b"x")
     take(database)
