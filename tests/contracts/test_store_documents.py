@@ -128,8 +128,17 @@ def test_a_document_is_read_back_as_it_was_stored(database, notes):
         assert StoredPassages(connection).documents_of([*ids, 999]) == dict.fromkeys(ids, row.id)
 
 
-def test_a_time_without_a_zone_is_utc(database, notes, monkeypatch):
+@pytest.fixture
+def far_from_utc(monkeypatch):
+    """Let the machine stand in Shanghai."""
     monkeypatch.setenv("TZ", "Asia/Shanghai")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_a_time_without_a_zone_is_utc(database, notes, far_from_utc):
     naive = datetime(2020, 2, 29, 6, 7, 8)
     put(database, notes, document("a", authored_at=naive, metadata={"when": naive}))
     with database.read() as connection:
