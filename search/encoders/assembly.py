@@ -16,11 +16,13 @@ import torch
 from search.arrays import Matrix
 from search.encoders.base import Language, Role
 from search.encoders.built_in_texts import passages, questions
-from search.encoders.export import export_float32, quantise
+from search.encoders.export import export_graph, quantise, with_int8_vocabulary
 from search.encoders.fidelity import Fidelity, measure, refuse_unfaithful
+from search.encoders.model_input import ModelInput
 from search.encoders.onnx_runtime import Graph, pooled
 from search.encoders.prepared import GRAPH, Means, Settings, write_prepared
 from search.encoders.source_model import SourceModel
+from search.encoders.taming import tamed
 from search.encoders.tokenization import TOKENIZER_FILES, open_tokenizer
 from search.errors import StorageFull
 
@@ -45,14 +47,15 @@ def assemble(
     """
     check_room(folder, name, sum(tensor.nbytes for tensor in source.transformer.parameters()))
     (folder / TOKENIZER_FILES[source.tokenizer_kind]).write_bytes(source.tokenizer)
-    announce(EXPORTING)
-    float32 = scratch / "float32.onnx"
-    export_float32(source.transformer, float32)
-    announce(QUANTISING)
-    quantise(float32, folder / GRAPH)
-    float32.unlink()
-    announce(CHECKING)
     settings = _settings(source, folder)
+    reader = ModelInput(folder, settings)
+    announce(EXPORTING)
+    fit_for_int8 = tamed(source.transformer, _typical_inputs(reader, source.languages))
+    exported = scratch / "exported.onnx"
+    export_graph(with_int8_vocabulary(fit_for_int8), exported)
+    announce(QUANTISING)
+    quantise(exported, folder / GRAPH)
+    announce(CHECKING)
     graph = Graph(folder, settings)
     fidelity = fidelity_of(graph, source)
     refuse_unfaithful(fidelity)
@@ -67,7 +70,7 @@ def check_room(folder: Path, name: str, float32_bytes: int) -> None:
     """Raise ``StorageFull`` unless the disk holds what a model of this size needs for a while."""
     # The exported graph, the quantiser's copy of it, and the int8 form: libraries that meet a full
     # disk half-way say nothing a user could act on.
-    needed, free = 2.5 * float32_bytes, shutil.disk_usage(folder).free
+    needed, free = 1.6 * float32_bytes, shutil.disk_usage(folder).free
     if free < needed:
         raise StorageFull(
             f"preparing the model {name} needs {needed / 1e6:.0f} MB of disk for a while and "
@@ -91,6 +94,15 @@ def _settings(source: SourceModel, folder: Path) -> Settings:
     )
 
 
+def _typical_inputs(reader: ModelInput, languages: tuple[Language, ...]) -> list[list[int]]:
+    """Return ids of passages and questions, the questions others than those that fidelity is measured on."""
+    inputs = []
+    for language in languages:
+        inputs += [reader.ids(text, "passage") for text in passages(language)]
+        inputs += [reader.ids(text, "query") for text in questions(language)[-QUESTIONS_COMPARED:]]
+    return inputs
+
+
 def fidelity_of(graph: Graph, source: SourceModel) -> Fidelity:
     """Compare both models on the shipped passages and some questions of the model's languages."""
     kinds: list[tuple[Sequence[str], Role]] = []
@@ -106,7 +118,7 @@ def _reference(source: SourceModel, graph: Graph, texts: Sequence[str], role: Ro
     rows = []
     for text in texts:
         with torch.inference_mode():
-            output = source.transformer(input_ids=torch.tensor([graph.input_ids(text, role)]))
+            output = source.transformer(input_ids=torch.tensor([graph.input.ids(text, role)]))
         rows.append(pooled(output.last_hidden_state[0].numpy(), source.pooling))
     return np.stack(rows)
 

@@ -1,10 +1,10 @@
 """How close the served int8 model is to the float32 one, and whether that is close enough.
 
 Ranking compares queries less the mean of queries of their language, and passages less the mean of
-passages, so what counts is the cosine after each kind's own mean was subtracted.  One scale per
-tensor, for example, still has a plain cosine of .99, but .955 centred, and costs three points of
-nDCG across languages; one per channel has .985.  Preparation's child process measures,
-``refuse_unfaithful`` decides.
+passages, so what counts is the cosine after each kind's own mean was subtracted.  For
+multilingual-e5-small, one scale per matrix gives .97 plain but .89 centred; one per channel .984, which
+still costs two points of nDCG across languages; and with its outliers tamed .998, which costs none.
+Preparation's child process measures, ``refuse_unfaithful`` decides.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from search.arrays import Matrix, Vector, unit_rows
 from search.errors import ModelRefused
 
 COSINE_MIN = 0.98
-CENTRED_MIN = 0.97
+CENTRED_MIN = 0.98
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from search.arrays import Matrix, Vector
 from search.encoders.base import Language, Role, TextTokenizer
+from search.encoders.model_input import ModelInput
 from search.encoders.prepared import GRAPH, Pooling, PreparedModel, Settings
-from search.encoders.tokenization import encodable, open_tokenizer
 
 
 class Graph:
@@ -29,21 +29,20 @@ class Graph:
 
     def __init__(self, folder: Path, settings: Settings, threads: int | None = None) -> None:
         """Open the files of ``folder``; ``threads`` texts are encoded at once, by default one per core."""
-        self.settings = settings
-        self.tokenizer = open_tokenizer(settings.tokenizer, folder)
+        self.input = ModelInput(folder, settings)
+        self._settings = settings
         self._session = open_session(folder / GRAPH)
-        self._prompt_ids = {role: self.tokenizer.ids(prompt) for role, prompt in settings.prompts.items()}
         threads = threads or len(os.sched_getaffinity(0))
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="encode")
 
     def encode(self, texts: Sequence[str], role: Role) -> Matrix:
         """Return unit rows ``(len(texts), dimension)``; a text without any piece is a zero row."""
-        rows = np.zeros((len(texts), self.settings.dimension), dtype=np.float32)
+        rows = np.zeros((len(texts), self._settings.dimension), dtype=np.float32)
 
         def fill(position: int) -> None:
-            ids = self.input_ids(texts[position], role)
+            ids = self.input.ids(texts[position], role)
             if ids:
-                rows[position] = pooled(self._token_states(ids), self.settings.pooling)
+                rows[position] = pooled(self._token_states(ids), self._settings.pooling)
 
         if len(texts) == 1:
             fill(0)
@@ -51,14 +50,6 @@ class Graph:
             # Exhausting the results raises the first failure, and cancels what has not begun.
             list(self._pool.map(fill, range(len(texts))))
         return rows
-
-    def input_ids(self, text: str, role: Role) -> list[int]:
-        """Return what the model reads: prompt, pieces and special tokens; nothing where there is no piece."""
-        settings, prompt_ids = self.settings, self._prompt_ids[role]
-        ids = self.tokenizer.ids(settings.prompts[role] + encodable(text))
-        if len(ids) <= len(prompt_ids):
-            return []
-        return [*settings.begin_ids, *ids[: len(prompt_ids) + settings.max_tokens], *settings.end_ids]
 
     def _token_states(self, ids: Sequence[int]) -> NDArray[np.float32]:
         """Return the last layer's states ``(len(ids), dimension)``."""
@@ -98,7 +89,7 @@ class OnnxEncoder:
     @property
     def tokenizer(self) -> TextTokenizer:
         """The model's own tokenizer."""
-        return self._graph.tokenizer
+        return self._graph.input.tokenizer
 
     @property
     def query_means(self) -> Mapping[Language, Vector]:

@@ -1,6 +1,5 @@
 """An export is measured against its float32 original, and refused where it strays."""
 
-import dataclasses
 from importlib import import_module
 
 import numpy as np
@@ -44,7 +43,7 @@ def test_each_kind_is_centred_by_itself():
 def test_a_figure_below_its_threshold_is_refused(cosine, centred):
     with pytest.raises(ModelRefused) as refusal:
         refuse_unfaithful(Fidelity(180, cosine, centred))
-    assert f"{centred:.4f} (at least 0.97)" in str(refusal.value)
+    assert f"{centred:.4f} (at least {CENTRED_MIN})" in str(refusal.value)
     assert refusal.value.details["texts"] == 180
 
 
@@ -88,23 +87,20 @@ def test_one_scale_for_a_whole_matrix_is_refused(assembly, minilm, tmp_path, mon
 
 
 def test_a_damaged_export_is_refused(assembly, minilm, tmp_path, monkeypatch):
-    export = assembly.export_float32
+    export = assembly.export_graph
 
     def of_a_broken_layer(transformer, graph):
-        weight = transformer.encoder.layer[3].attention.output.dense.weight.data
-        original = weight.clone()
-        weight.zero_()
+        transformer.encoder.layer[3].attention.output.dense.weight.data.zero_()
         export(transformer, graph)
-        weight.copy_(original)
 
-    monkeypatch.setattr(assembly, "export_float32", of_a_broken_layer)
+    monkeypatch.setattr(assembly, "export_graph", of_a_broken_layer)
     figures = assemble(assembly, minilm, tmp_path)
     assert figures["centred"] < CENTRED_MIN
 
 
 def test_too_little_room_is_said_before_it_runs_out(assembly, tmp_path):
     failure = import_module("search.errors").StorageFull
-    with pytest.raises(failure, match="needs 2500000000 MB of disk"):
+    with pytest.raises(failure, match="needs 1600000000 MB of disk"):
         assembly.check_room(tmp_path, "big", 10**15)
 
 
@@ -115,8 +111,3 @@ def test_the_graph_takes_any_length_and_batch(models_folder, minilm):
         ids = np.random.default_rng(batch).integers(1000, 20_000, (batch, length))
         (states,) = session.run(["last_hidden_state"], {"input_ids": ids})
         assert states.shape == (batch, length, 384)
-
-
-def test_records_are_frozen(minilm):
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        minilm.pooling = "cls"

@@ -1,0 +1,31 @@
+"""What a model reads for a text: special tokens, the prompt of its role, and the pieces of the text.
+
+One place for serving and preparation, so that an export is judged on the very ids it will be served.
+"""
+
+from pathlib import Path
+
+from search.encoders.base import Role
+from search.encoders.prepared import Settings
+from search.encoders.tokenization import encodable, open_tokenizer
+
+
+class ModelInput:
+    """The tokenizer of a prepared folder, with the settings that dress a text."""
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self.settings = settings
+        self.tokenizer = open_tokenizer(settings.tokenizer, folder)
+        self._prompt_ids = {role: self.tokenizer.ids(prompt) for role, prompt in settings.prompts.items()}
+
+    def ids(self, text: str, role: Role) -> list[int]:
+        """Return the ids of ``text``, cut after ``max_tokens`` pieces; nothing where it has no piece.
+
+        Raises:
+            InvalidInput: the text has a lone surrogate.
+        """
+        settings, prompt_ids = self.settings, self._prompt_ids[role]
+        ids = self.tokenizer.ids(settings.prompts[role] + encodable(text))
+        if len(ids) <= len(prompt_ids):
+            return []
+        return [*settings.begin_ids, *ids[: len(prompt_ids) + settings.max_tokens], *settings.end_ids]
