@@ -1,13 +1,19 @@
 import os
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+from indexer import models
+from search.encoders.catalog import open_encoder
 
 ROOT = Path(__file__).parent.parent
 
 
 def pytest_addoption(parser):
-    parser.addoption("--update-golden", action="store_true", help="rewrite golden files; review the difference")
+    parser.addoption(
+        "--update-golden", action="store_true", help="rewrite golden files; review the difference"
+    )
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +22,12 @@ def models_folder():
     folder = Path(os.environ.get("XUNYI_TEST_MODELS") or ROOT / ".venv" / "xunyi-test-models")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@pytest.fixture(scope="module")
+def models_opened_once():
+    """Services that follow one another in this process share their encoders: opening one takes its time."""
+    opened = cache(lambda name, folder: open_encoder(name, folder, lambda step: None))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models, "open_encoder", lambda name, folder, _: opened(name, folder.resolve()))
+        yield

@@ -96,20 +96,23 @@ def bar(console: Console, paths: Sequence[Path]) -> Iterator[Note]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("ingesting", total=total, documents=0, rate="")
+    progress = Progress(*columns, console=console)
+    task = progress.add_task("ingesting", total=total, documents=0, rate="")
 
-        def note(come: Come) -> None:
-            elapsed = progress.tasks[0].elapsed or 0.0
-            rate = f"{come.documents / elapsed:.0f}/s" if elapsed > 0 else ""
-            progress.update(task, completed=come.bytes_read, documents=come.documents, rate=rate)
+    def note(come: Come) -> None:
+        elapsed = progress.tasks[0].elapsed or 0.0
+        rate = f"{come.documents / elapsed:.0f}/s" if elapsed > 0 else ""
+        progress.update(task, completed=come.bytes_read, documents=come.documents, rate=rate)
 
-        try:
-            yield note
-        except BaseException:
-            progress.live.transient = not console.is_terminal  # a log gets the one sentence alone
-            raise
-        progress.update(task, completed=total)  # what was refused was not read to its end
+    progress.start()
+    try:
+        yield note
+    except BaseException:
+        progress.live.transient = not console.is_terminal  # a log gets the sentence on the error alone
+        progress.live.stop()
+        raise
+    progress.update(task, completed=total)  # what was refused was not read to its end
+    progress.stop()
 
 
 def print_summary(summary: IngestSummary, console: Console) -> None:

@@ -22,6 +22,8 @@ PR_CAPBSET_DROP = 24
 CAPABILITIES_TO_READ_ALL = (1, 2)
 MEBIBYTE = 2**20
 
+pytestmark = pytest.mark.usefixtures("models_opened_once")
+
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory, models_folder):

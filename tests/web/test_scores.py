@@ -1,4 +1,3 @@
-
 from search.model import Hit, PassageText
 from web.pages.scores import Segment, longest_bar, segments
 
