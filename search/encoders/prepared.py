@@ -26,7 +26,7 @@ from search.artifacts import DamagedArtifact, Description, seal, verify_sealed
 from search.encoders.base import Language, Role
 from search.encoders.tokenization import TokenizerKind
 
-FORMAT = 3
+FORMAT = 4
 CONFIG, MEANS, GRAPH = "config.json", "means.safetensors", "model.onnx"
 
 Pooling = Literal["mean", "cls"]
