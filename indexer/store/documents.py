@@ -83,15 +83,23 @@ def _known(connection: Connection, collection_id: int, keys: Sequence[str]) -> d
 
 
 def known_vectors(connection: Connection, encoder_id: int, input_hashes: Sequence[str]) -> dict[str, bytes]:
-    """Return the vectors of inputs this encoder has read before, in any collection."""
+    """Return the vectors of inputs this encoder has read before, in any collection.
+
+    One passage answers for each input: a text that is everywhere may have a hundred thousand.
+    """
     found: dict[str, bytes] = {}
     for part in in_slices(input_hashes):
-        query = (
-            sa.select(PassageRow.input_hash, EmbeddingRow.vector)
-            .join(EmbeddingRow, EmbeddingRow.passage_id == PassageRow.id)
-            .where(PassageRow.input_hash.in_(part), EmbeddingRow.encoder_id == encoder_id)
+        digests = sa.values(sa.column("input_hash", sa.String), name="asked")
+        asked = digests.data([(digest,) for digest in part]).cte("asked")
+        vector = (
+            sa.select(EmbeddingRow.vector)
+            .join(PassageRow, PassageRow.id == EmbeddingRow.passage_id)
+            .where(PassageRow.input_hash == asked.c.input_hash, EmbeddingRow.encoder_id == encoder_id)
+            .limit(1)
+            .scalar_subquery()
         )
-        found |= {row.input_hash: row.vector for row in connection.execute(query)}
+        rows = connection.execute(sa.select(asked.c.input_hash, vector.label("vector")))
+        found |= {row.input_hash: row.vector for row in rows if row.vector is not None}
     return found
 
 
