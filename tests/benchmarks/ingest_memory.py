@@ -1,6 +1,6 @@
 """The peak memory of ``xunyi ingest`` of a generated JSONL of 300 MB, against that of one of 3 MB.
 
-The files repeat a few thousand distinct texts under ever new keys.  A text that was encoded once is not
+The files repeat a few hundred distinct texts under ever new keys.  A text that was encoded once is not
 encoded again, so that minutes are enough; everything else (reading, hashing, cutting, storing, the caches
 at the end) does its whole work.  The small file holds every distinct text already.
 """
@@ -23,8 +23,8 @@ SMALL_BYTES = 3_000_000
 LARGE_BYTES = 300_000_000
 GROWTH_MB_MAX = 150.0
 MEGABYTE = 1_000_000
-DISTINCT_TEXTS = 2_000
-SENTENCES = (4, 12)
+DISTINCT_TEXTS = 300
+SENTENCES = (10, 40)
 """Sentences of a text, from and to."""
 SEED = 3
 
