@@ -88,7 +88,7 @@ def test_a_put_that_cannot_be_written_is_answered_507(new_home, assert_clean):
         for address in acknowledged:
             assert service.get(address)["document"]["key"] == address.rpartition("/")[2]
         assert service.get("/v1/collections/default")["documents"] == len(acknowledged) >= 5
-        assert service.ask("PUT", "/v1/collections/default/documents/more", {"text": "More room."})[0] == 121
+        assert service.ask("PUT", "/v1/collections/default/documents/more", {"text": "More room."})[0] == 201
     assert_clean(home)
 
 
