@@ -93,11 +93,12 @@ def print_result(result: SearchResult, console: Console) -> None:
 
 
 def _heading(rank: int, hit: Hit) -> Text:
-    parts = " + ".join(f"{name} {value:.3f}" for name, value in hit.parts.items())
+    shown = {name: value for name, value in hit.parts.items() if round(value, 3)}
+    parts = " + ".join(f"{name} {value:.3f}" for name, value in shown.items())
     heading = Text(f"{rank:>2}. ", style="bold")
     heading.append(hit.title or hit.key, style="bold cyan")
     heading.append(f"  {hit.score:.3f}", style="green")
-    heading.append(f" = {parts}" if len(hit.parts) > 1 else "", style="dim")
+    heading.append(f" = {parts}" if len(shown) > 1 else "", style="dim")
     place = [hit.key, hit.passage.heading, f"page {hit.passage.page}" if hit.passage.page else ""]
     heading.append("\n    " + "  ·  ".join(part for part in place if part), style="dim")
     return heading
