@@ -45,6 +45,7 @@ def read_judged(folder: Path) -> Judged:
     Raises:
         InvalidInput: a file is missing or malformed; the message names file and line.
     """
+    folder = folder.absolute()  # '.' has no name
     for name in (CORPUS, QUERIES, JUDGEMENTS):
         if not (folder / name).is_file():
             raise InvalidInput(f"{folder.name!r} is no judged collection: it has no {name}")
@@ -57,7 +58,7 @@ def read_judged(folder: Path) -> Judged:
 
 def _queries(path: Path) -> list[Query]:
     queries = []
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+    for number, line in enumerate(_lines(path), start=1):
         if not line.strip():
             continue
         try:
@@ -68,9 +69,17 @@ def _queries(path: Path) -> list[Query]:
     return queries
 
 
+def _lines(path: Path) -> list[str]:
+    """Return the lines of a file; a question may hold what only ``splitlines`` takes for a line's end."""
+    try:
+        return path.read_text("utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{path.name} is not UTF-8: see its byte {error.start + 1}") from error
+
+
 def _judgements(path: Path) -> dict[str, dict[str, int]]:
-    lines = path.read_text("utf-8").splitlines()
-    if not lines or lines[0].split("\t") != ["query-id", "corpus-id", "score"]:
+    lines = _lines(path)
+    if lines[0].split("\t") != ["query-id", "corpus-id", "score"]:
         raise InvalidInput(f"{JUDGEMENTS} must begin with the header query-id, corpus-id, score (tabs)")
     judgements: dict[str, dict[str, int]] = {}
     for number, line in enumerate(lines[1:], start=2):
