@@ -18,9 +18,13 @@ def pytest_addoption(parser):
 
 @pytest.fixture(scope="session")
 def models_folder():
-    """Where real models are prepared once per checkout; XUNYI_TEST_MODELS names another place."""
+    """Where real models are prepared once per checkout; XUNYI_TEST_MODELS names another place.
+
+    The default model is prepared here, so that no test that waits for a service waits for that as well.
+    """
     folder = Path(os.environ.get("XUNYI_TEST_MODELS") or ROOT / ".venv" / "xunyi-test-models")
     folder.mkdir(parents=True, exist_ok=True)
+    prepare(DEFAULT_ENCODER, folder, lambda _: None)
     return folder
 
 
