@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from indexer import models
-from search.encoders.catalog import open_encoder
+from search.encoders.catalog import DEFAULT_ENCODER, open_encoder
+from search.encoders.preparation import prepare
 
 ROOT = Path(__file__).parent.parent
 
