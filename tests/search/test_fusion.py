@@ -149,6 +149,14 @@ def test_a_page_of_equal_scores_goes_by_id_even_beyond_the_first_depth():
     assert [row.passage for row in ranking.rows] == [1, 2, 3, 4, 5]
 
 
+def test_a_passage_that_neither_list_shows_yet_may_tie_and_come_first(shallow):
+    ids = np.array([5, 10, 20, 25, 30])
+    dense = Table(ids, np.array([0, 0.5, 0, 0.5, 0.75], dtype=np.float32))
+    lexical = Table(ids, np.array([0.25, 0, 0.25, 0.25, 0], dtype=np.float32), by_words=True)
+    # The lists begin 30, 10 and 5, 20; what follows scores .5 + .25 at most, and 25 does.
+    assert assert_ranked({"dense": dense, "lexical": lexical}, 1, one_each(ids)).rows[0].passage == 25
+
+
 def test_what_both_parts_rate_middling_can_be_best():
     """It stands at the end of either list, where only the threshold keeps looking."""
     count = 400
