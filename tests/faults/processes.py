@@ -67,17 +67,10 @@ class Served:
 
     def __init__(self, home, *arguments, **options):
         self.port = free_port()
-        self.process = started(
-            home,
-            "serve",
-            "--port",
-            self.port,
-            *arguments,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            **options,
-        )
+        self.log = home.parent / f"serve-{self.port}.log"
+        with self.log.open("wb") as log:
+            command = ["serve", "--port", self.port, *arguments]
+            self.process = started(home, *command, stdout=log, stderr=log, start_new_session=True, **options)
 
     def __enter__(self):
         self.get("/readyz")

@@ -9,7 +9,6 @@ import os
 import resource
 import shutil
 import subprocess
-import time
 
 import pytest
 
@@ -17,7 +16,7 @@ from indexer.cli import run
 from indexer.service import Service
 from indexer.settings import Settings
 from tests.faults.homes import documents, sentences, write_documents
-from tests.faults.processes import Served, ended, paused, resumed, started, told
+from tests.faults.processes import Served, ended, paused, resumed, soon, started, told
 
 FILE_BYTES_MAX = 2 * 2**20
 DISK_BYTES = 24 * 2**20
@@ -143,10 +142,11 @@ def test_a_worker_waits_for_room_and_then_does_its_task(small_disk, folder, asse
     with Served(small_disk) as service:
         paused(service.worker())
         task = service.upload("default", folder / "records.jsonl")
-        fill(small_disk, 500_000)
+        fill(small_disk, 200_000)  # enough to begin the task
         resumed(service.worker())
-        time.sleep(2)
-        assert service.get(f"/v1/tasks/{task['id']}")["finished_at"] is None
+        soon(lambda: "trying again in 5 s: the disk is full" in service.log.read_text("utf-8"))
+        waiting = service.get(f"/v1/tasks/{task['id']}")
+        assert waiting["started_at"] and not waiting["finished_at"]
         (small_disk / "filler").unlink()
         found = service.task_ended(task["id"])
         assert (found["state"], found["stored"] + found["unchanged"]) == ("succeeded", 60)

@@ -4,8 +4,14 @@ import json
 import sqlite3
 from contextlib import closing
 
+import psutil
+
 from indexer.cache_lock import CacheLock
 from indexer.cli import run
+from indexer.service import Service
+from indexer.settings import Settings
+from indexer.store import collections
+from indexer.store import documents as stored
 from tests.faults.homes import assert_same, documents, write_documents
 from tests.faults.processes import Served, ended, paused, resumed, soon, started
 
@@ -27,6 +33,32 @@ def test_two_ingests_into_one_new_collection_at_once(tmp_path, new_home, ingeste
     assert_clean(home)
     one_by_one = ingested(ingested(new_home("one by one"), first), second)
     assert_same(home, one_by_one, ("documents", "fields", "passages"))
+
+
+def test_a_document_that_goes_while_it_is_found_unchanged_is_stored_anew(tmp_path, new_home, ingested):
+    """The ingest has looked at what is stored and waits to write, when another process deletes some of it."""
+    folder = write_documents(tmp_path / "docs", 20)
+    home = ingested(new_home(), folder)
+    service = Service.open(Settings.from_environment({}, home=home))
+    before = documents(home)
+    with service.database.write() as connection:
+        process = started(home, "ingest", "--json", folder)
+        soon(lambda: is_waiting(process), pause=0.3)
+        found = collections.get(connection, "default")
+        stored.delete(connection, found, ["record-00004", "docs/part-1/00001.txt"])
+    service.close()
+    status, out, err = ended(process)
+    summary = json.loads(out)
+    assert (status, summary["created"], summary["unchanged"]) == (0, 2, 18), err
+    assert documents(home).keys() == before.keys()
+
+
+def is_waiting(process, known={}):  # noqa: B006 - remembers between calls
+    """Return whether a process has read a lot and then done nothing for a while."""
+    times = psutil.Process(process.pid).cpu_times()
+    seconds, last = times.user + times.system, known.get(process.pid, 0.0)
+    known[process.pid] = seconds
+    return seconds > 0.5 and seconds - last < 0.02
 
 
 def test_an_ingest_beside_a_service(tmp_path, new_home, ingested, assert_clean):
