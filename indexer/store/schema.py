@@ -44,9 +44,8 @@ def open_database(settings: Settings) -> Database:
 def _make_current(home: Path, database: Database) -> None:
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if _revision(database) != HEAD:
-            with _alone(home):
-                _upgrade(database)
+        with _alone(home):
+            _upgrade(database)
     except OSError as error:
         raise StoreUnavailable(
             f"the data folder cannot be made or written ({error.strerror}); "
@@ -86,7 +85,11 @@ def _revision(database: Database) -> str | None:
 
 @contextmanager
 def _alone(home: Path) -> Iterator[None]:
-    """Two processes that open a new home at once must not both make its tables."""
+    """Two processes that open a new home at once must not both make its tables.
+
+    Looking whether there are any is part of it: the first connection turns a new SQLite file to WAL, which
+    SQLite refuses at once, without waiting, while another connection does the same.
+    """
     with (home / _LOCK_NAME).open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

@@ -21,6 +21,7 @@ from tests.benchmarks.report import Options, Outcome, written
 
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = (
+    "chunking",
     "filters",
     "search_speed",
     "serving_memory",

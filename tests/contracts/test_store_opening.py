@@ -79,16 +79,16 @@ def test_processes_that_open_one_new_home_at_once_all_succeed(tmp_path, kind, re
         subprocess.Popen(
             [sys.executable, "-c", OPENING], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        for _ in range(2)
+        for _ in range(4)
     ]
     try:
-        for round_ in range(6):
+        for round_ in range(10):
             home = tmp_path / f"home {round_}".replace(" ", "-")
             url = fresh_url(request, kind, home, round_)
             for opener in openers:
                 opener.stdin.write(f"{home} {url}\n")
                 opener.stdin.flush()
-            assert [opener.stdout.readline() for opener in openers] == ["opened\n"] * 2
+            assert [opener.stdout.readline() for opener in openers] == ["opened\n"] * 4
     finally:
         for opener in openers:
             opener.stdin.close()
