@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import signal
 import subprocess
 import sys
 
@@ -139,8 +138,8 @@ def test_a_killed_preparation_is_told_and_leaves_no_trace_behind(tmp_path):
     models = tmp_path / "models"
 
     def kill_the_child(step):
-        for child in psutil.Process().children():
-            child.send_signal(signal.SIGKILL)
+        for child in preparing():
+            child.kill()
 
     with pytest.raises(ModelUnavailable, match="own-model was killed by signal 9") as error:
         prepare(str(source), models, kill_the_child)
@@ -154,6 +153,11 @@ def test_a_killed_preparation_is_told_and_leaves_no_trace_behind(tmp_path):
     assert (model.name, model.report["origin"]) == ("own-model", "a local folder")
     assert model.report["fidelity"]["centred"] > 0.97
     assert {path.name for path in models.iterdir()} == {model.folder.name, f".{model.folder.name}.lock"}
+
+
+def preparing():
+    """Return the children that prepare a model, and no other child of this process."""
+    return [child for child in psutil.Process().children() if "search.encoders.prepare" in child.cmdline()]
 
 
 def test_a_failure_of_the_child_arrives_as_the_same_class_and_sentence(tmp_path, monkeypatch):
@@ -182,11 +186,11 @@ def test_a_caller_that_gives_up_takes_the_child_along(tmp_path):
     children = []
 
     def give_up(step):
-        children.extend(psutil.Process().children())
+        children.extend(preparing())
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         prepare("minilm-en", tmp_path / "models", give_up)
-    assert children
+    assert len(children) == 1
     gone, alive = psutil.wait_procs(children, timeout=10)
     assert (len(gone), alive) == (len(children), [])
