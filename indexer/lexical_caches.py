@@ -78,11 +78,16 @@ def index_in_memory(connection: Connection, collection: Collection, analyzer: An
     )
 
 
-def mark_damaged(database: Database, collection_id: int, folder: str) -> None:
-    """Note that the index in ``folder`` cannot be trusted, so that the keeper makes a new one."""
+def mark_damaged(database: Database, found: LexicalCacheRow) -> None:
+    """Note that the index of a row cannot be trusted, so that the keeper makes a new one.
+
+    A row that has gone on in the meantime speaks of another index, and is left as it is.
+    """
     with database.write() as connection:
         row = sa.update(LexicalCacheRow).where(
-            LexicalCacheRow.collection_id == collection_id, LexicalCacheRow.folder == folder
+            LexicalCacheRow.collection_id == found.collection_id,
+            LexicalCacheRow.folder == found.folder,
+            LexicalCacheRow.covers == found.covers,
         )
         connection.execute(row.values(damaged=True))
 
@@ -97,7 +102,7 @@ def inspect(database: Database, caches: Path, collection: Collection, analyzer: 
         open_index(caches, row, analyzer)
     except DamagedArtifact as damage:
         log.warning("the lexical index of %s is made anew: %s", collection.name, damage)
-        mark_damaged(database, collection.id, row.folder)
+        mark_damaged(database, row)
 
 
 def follow(database: Database, caches: Path, collection: Collection, analyzer: Analyzer) -> bool:

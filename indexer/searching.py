@@ -116,29 +116,40 @@ class Searching:
             with self._database.read() as connection:
                 found = collections.get(connection, asked.name)
                 if (found.id, found.fingerprint) != (asked.id, asked.fingerprint):
+                    self.forget(asked)
                     raise Replaced
                 if attempt == PATIENCE:
                     self.forget(found)  # what is remembered is of another past, not of an instant ago
                 try:
-                    picture = self._picture(found)
+                    picture = self._picture(connection, found)
                     snapshot = picture.snapshot(connection, found, given, patient=attempt < PATIENCE)
                 except Behind:
                     pass
                 else:
                     views = (snapshot.vectors, snapshot.words, snapshot.languages)
                     engine = Engine(*views, StoredPassages(connection), self._analyzer)
-                    return use(engine, snapshot, connection)
+                    answer = use(engine, snapshot, connection)
+                    break
             sleep(PAUSE_SECONDS)
-        raise AssertionError("count() never ends")
+        picture.report()
+        return answer
 
-    def _picture(self, found: Collection) -> CollectionPicture:
+    def _picture(self, connection: Connection, found: Collection) -> CollectionPicture:
         encoder = self._models.encoder_of(found)
+        if found.id not in self._pictures:
+            self._keep_only(collections.all_collections(connection))
         with self._lock:
             if found.id not in self._pictures:
                 self._pictures[found.id] = CollectionPicture(
                     self._database, self._caches, encoder, self._analyzer
                 )
             return self._pictures[found.id]
+
+    def _keep_only(self, living: Sequence[Collection]) -> None:
+        """Let go of collections that any process has deleted."""
+        ids = {found.id for found in living}
+        with self._lock:
+            self._pictures = {key: picture for key, picture in self._pictures.items() if key in ids}
 
     def forget(self, found: Collection) -> None:
         """Let go of what is remembered of a deleted collection."""
@@ -147,9 +158,7 @@ class Searching:
 
     def problems(self, living: Sequence[Collection]) -> list[str]:
         """Return which caches are out of use in this process, in words; let go of deleted collections."""
-        ids = {found.id for found in living}
-        with self._lock:
-            self._pictures = {key: picture for key, picture in self._pictures.items() if key in ids}
+        self._keep_only(living)
         return [problem for picture in list(self._pictures.values()) for problem in picture.problems()]
 
     def warm_up(self, names: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -22,10 +23,12 @@ from indexer.store import changes, passages
 from indexer.store.collections import Collection
 from indexer.store.filters import matching_passages
 from indexer.store.sessions import Database
+from indexer.store.tables import LexicalCacheRow
 from search.arrays import Ids, Vector
 from search.artifacts import DamagedArtifact
 from search.centring import UNKNOWN_SHARE, centred, passage_mean
 from search.encoders.base import Encoder
+from search.errors import StorageFull, StoreBusy, StoreUnavailable
 from search.languages import LanguageView
 from search.lexical.tantivy_index import TantivyIndex
 from search.text.analyzer import Analyzer
@@ -39,6 +42,9 @@ SELECTIONS_MAX = 16
 """Filters whose passages are remembered, for one change number."""
 UNLOGGED = "document.source"
 """A column that changes without a change number, so filters that name it are not remembered."""
+
+Report = Callable[[Database], None]
+"""Writes down that a cache was found damaged."""
 
 Identity = tuple[tuple[int, int, int], ...]
 """Inode, size and modification time of each file of a generation."""
@@ -101,6 +107,8 @@ class CollectionPicture:
         self._encoder = encoder
         self._analyzer = analyzer
         self._lock = Lock()
+        self._reporting = Lock()
+        self._reports: dict[str, Report] = {}
         self._vectors: _Vectors | None = None
         self._words: _Words | None = None
         self._languages: _Languages | None = None
@@ -130,6 +138,23 @@ class CollectionPicture:
             selection = self._selection(connection, collection, given)
             problems = self.problems()
         return Snapshot(vectors.view, words.view, languages.view, selection, problems)
+
+    def report(self) -> None:
+        """Write down which caches were found damaged, so that their keeper makes them anew.
+
+        To be called after the search's transaction, and once more by every search until it succeeds: a
+        search neither waits for a writer nor fails because nothing can be written.
+        """
+        if not self._reports or not self._reporting.acquire(blocking=False):
+            return
+        try:
+            for cache, write in list(self._reports.items()):
+                write(self._database.impatient)
+                self._reports.pop(cache, None)
+        except (StoreBusy, StorageFull, StoreUnavailable) as error:
+            log.warning("a damaged cache is reported by a later search: %s", error)
+        finally:
+            self._reporting.release()
 
     def problems(self) -> tuple[str, ...]:
         """Return which caches the last search did without, in words."""
@@ -178,7 +203,9 @@ class CollectionPicture:
     ) -> _Vectors:
         log.warning("generation %s of %s is out of use: %s", manifest.id, collection.name, reason)
         if not manifest.damaged:
-            _attempt(lambda: generations.mark_damaged(self._database, manifest.id))
+            self._reports[f"generation {manifest.id}"] = partial(
+                generations.mark_damaged, generation_id=manifest.id
+            )
         problem = f"vector generation {manifest.id} is out of use ({reason}); the rows are searched instead"
         return self._scanned(connection, collection, manifest, problem)
 
@@ -259,14 +286,20 @@ class CollectionPicture:
             index = lexical_caches.open_index(self._caches, row, self._analyzer)
             return _words(index, row.folder, None)
         except DamagedArtifact as damage:
-            if patient and isinstance(damage, lexical_caches.Unnoted):
+            if patient and (isinstance(damage, lexical_caches.Unnoted) or self._replaced(row)):
                 raise Behind from damage
             log.warning("the lexical index of %s is out of use: %s", collection.name, damage)
             if not row.damaged:
-                _attempt(lambda: lexical_caches.mark_damaged(self._database, collection.id, row.folder))
+                self._reports[row.folder] = partial(lexical_caches.mark_damaged, found=row)
             problem = f"the lexical index is out of use ({damage}); one in memory answers instead"
             state = self._in_memory(connection, collection, problem)
             return replace(state, refused=(row.folder, row.covers))
+
+    def _replaced(self, row: LexicalCacheRow) -> bool:
+        """Return whether the index was made anew after this transaction began, and the old folder is gone."""
+        with self._database.read() as connection:
+            newest = lexical_caches.row_of(connection, row.collection_id)
+        return newest is None or newest.folder != row.folder
 
     def _in_memory(self, connection: Connection, collection: Collection, problem: str | None) -> _Words:
         index = lexical_caches.index_in_memory(connection, collection, self._analyzer)
@@ -282,12 +315,9 @@ class CollectionPicture:
         tail_terms = [terms for terms, kept in zip(view.tail_terms, keep, strict=True) if kept]
         tail_terms += [lexical_caches.terms_of(self._analyzer, text) for text in texts]
         added = np.array([text.id for text in texts], dtype=np.int64)
-        view = replace(
-            view,
-            tail_ids=np.concatenate([view.tail_ids[keep], added]),
-            tail_terms=tail_terms,
-            removed=np.union1d(view.removed, change.removed),
-        )
+        tail_ids = np.concatenate([view.tail_ids[keep], added])
+        gone = np.setdiff1d(change.removed, view.tail_ids)  # what was in the tail is not in the index
+        view = view.following(tail_ids, tail_terms, np.union1d(view.removed, gone))
         return replace(state, view=view, covers=change.covers)
 
     # Languages
@@ -356,11 +386,3 @@ def _identity(folder: Path, manifest: generations.Manifest) -> Identity:
     except OSError:
         return ()
     return tuple((fact.st_ino, fact.st_size, fact.st_mtime_ns) for fact in facts)
-
-
-def _attempt(write: Callable[[], None]) -> None:
-    """Leave a note for the keeper of the caches; a search must not fail because it cannot be written."""
-    try:
-        write()
-    except Exception:
-        log.exception("a damaged cache could not be reported")

@@ -8,8 +8,9 @@ goes back, and after a pause it is tried again.  A task fails only by what is in
 """
 
 import logging
-from collections.abc import Callable
-from threading import Event
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
 from time import monotonic
 from typing import BinaryIO, TypeVar
 
@@ -157,7 +158,8 @@ class Worker:
         if task is None:
             return False
         try:
-            failure = self._failure(task)
+            with self._given_back_on_stop(task):
+                failure = self._failure(task)
         except Canceled:
             log.info("task %s was canceled", task.id)
         except Stopped:
@@ -168,6 +170,35 @@ class Worker:
         else:
             self._end(task, failure)
         return True
+
+    @contextmanager
+    def _given_back_on_stop(self, task: TaskInfo) -> Iterator[None]:
+        """Give a task back the moment the worker is told to stop, not when its batch at hand is stored.
+
+        One batch may take minutes and whoever stops the worker kills it after seconds: the task would
+        pass for one that kills its workers, and in the end be given up.
+        """
+        done = Event()
+
+        def watch() -> None:
+            while not done.is_set():
+                if self.stop.wait(POLL_SECONDS):
+                    return self._put_back(task)
+
+        watching = Thread(target=watch, name="task-watch", daemon=True)
+        watching.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watching.join()
+
+    def _put_back(self, task: TaskInfo) -> None:
+        try:
+            with self._service.database.write() as connection:
+                tasks.put_back(connection, task.id)
+        except PASSING as error:
+            log.warning("task %s could not be put back: %s", task.id, error)
 
     def _failure(self, task: TaskInfo) -> dict[str, str] | None:
         """Work on a task; return what it failed by, if it did."""
@@ -230,10 +261,10 @@ class Worker:
                     unchanged=progress.unchanged,
                     problems=progress.problems,
                 )
-            if not going_on:
-                raise Canceled
             if self.stop.is_set():
                 raise Stopped
+            if not going_on:
+                raise Canceled
             if monotonic() - kept > KEEP_SECONDS:
                 # A long task must not let the part that searches scan one by one grow without end.
                 self._for_each(self._keep)

@@ -106,9 +106,15 @@ class LexicalView:
     removed: Ids
     """Passages that the index still holds and the database does not, ascending."""
     _counted: dict[int, Counter[str]] = field(default_factory=dict)
-    """Passage of the tail -> its terms counted; goes on into the view that replaces this one."""
+    """Passage of the tail -> its terms counted."""
     _late: dict[tuple[str, ...], Vector] = field(default_factory=dict, init=False)
     """Query -> scores of the tail, for the last query: a search asks more than once."""
+
+    def following(self, tail_ids: Ids, tail_terms: Sequence[Sequence[str]], removed: Ids) -> "LexicalView":
+        """Return the view that replaces this one after a change; what was counted is not counted again."""
+        kept = set(tail_ids.tolist())
+        counted = {passage: counts for passage, counts in list(self._counted.items()) if passage in kept}
+        return LexicalView(self.base, tail_ids, tail_terms, removed, counted)
 
     def statistics(self, terms: Sequence[str]) -> Statistics:
         """Return what BM25 needs to know; from the passages themselves while the index is empty."""

@@ -22,7 +22,7 @@ class Changes:
     added: Ids
     """Passages that came and are still there."""
     removed: Ids
-    """Passages that went, whether they were there before or came in between."""
+    """Passages that were there before and went; what came and went in between is in neither."""
     covers: int
 
 
@@ -58,8 +58,8 @@ def since(connection: Connection, collection_id: int, number: int, newest: int) 
     if len(rows) != newest - number:
         raise LogPruned(f"changes {number + 1} to {newest} are no longer all there")
     removed = {passage for passage, is_added in rows if not is_added}
-    added = {passage for passage, is_added in rows if is_added} - removed
-    return Changes(_ids(added), _ids(removed), newest)
+    added = {passage for passage, is_added in rows if is_added}
+    return Changes(_ids(added - removed), _ids(removed - added), newest)
 
 
 def prune(connection: Connection, collection_id: int) -> int:

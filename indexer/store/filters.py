@@ -25,6 +25,8 @@ Condition = sa.ColumnElement[bool]
 DEPTH_MAX = 8
 CONDITIONS_MAX = 100
 """In a whole filter: SQLite gives up on nearly a thousand, PostgreSQL plans two hundred for seconds."""
+FILTERS_MAX = 2 * CONDITIONS_MAX
+"""Objects in a whole filter, empty ones and those in lists too: nested lists multiply."""
 
 DOCUMENT_COLUMNS: Mapping[str, Any] = {
     "document.key": DocumentRow.key,
@@ -75,6 +77,7 @@ class _Compiler:
         self._connection = connection
         self._collection_id = collection_id
         self._kinds_held: dict[str, list[str]] = {}
+        self._filters = 0
         self._conditions = 0
         self._values = 0
 
@@ -83,6 +86,9 @@ class _Compiler:
             raise InvalidFilter(f"a filter is an object of fields and conditions, not {shown(given)}")
         if depth > DEPTH_MAX:
             raise InvalidFilter(f"the filter is nested more than {DEPTH_MAX} deep")
+        self._filters += 1
+        if self._filters > FILTERS_MAX:
+            raise InvalidFilter(f"the filter consists of more than {FILTERS_MAX} filters")
         return sa.and_(sa.true(), *(self._clause(name, value, depth) for name, value in given.items()))
 
     def _clause(self, name: str, value: Any, depth: int) -> Condition:

@@ -9,7 +9,7 @@ something will be written, so that writers queue up, and plain BEGIN for a reade
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +21,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from search.errors import InvalidInput, SearchError, StorageFull, StoreBusy, StoreUnavailable
 
 BUSY_TIMEOUT_SECONDS = 30
+INSTANT_SECONDS = 0.1
 PAGE_BYTES = 16384
 """Fetching passages and vectors by key is more than twice as fast as with 4 KiB pages."""
 
@@ -43,6 +44,7 @@ class Database:
     """One engine and its two kinds of transaction.  Make it after a fork, never before."""
 
     def __init__(self, url: str, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS) -> None:
+        self._url = url
         self.engine = _engine(url, busy_timeout_seconds)
         self.dialect = self.engine.dialect.name
 
@@ -68,9 +70,16 @@ class Database:
         with _told(), self.engine.connect().execution_options(write=True) as connection, connection.begin():
             yield connection
 
+    @cached_property
+    def impatient(self) -> "Database":
+        """The same database for writes that may as well come later: a lock is waited for an instant only."""
+        return Database(self._url, INSTANT_SECONDS)
+
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()
+        if "impatient" in vars(self):
+            self.impatient.close()
 
 
 def _engine(url: str, busy_timeout_seconds: float) -> Engine:

@@ -163,12 +163,12 @@ def note_progress(
 def finish(
     connection: Connection, task_id: int, state: TaskState, error: dict[str, Any] | None, now: datetime
 ) -> None:
-    """End a task and let its uploads go."""
+    """End a task that is being worked on and let its uploads go; leave one alone that was put back."""
     row = sa.update(TaskRow).where(TaskRow.id == task_id, TaskRow.state == "processing")
     # What was refused was not read to its end, and yet is done.
     done = TaskRow.total if state == "succeeded" else TaskRow.done
-    connection.execute(row.values(state=state, done=done, error=error, finished_at=now))
-    connection.execute(sa.delete(UploadRow).where(UploadRow.task_id == task_id))
+    if connection.execute(row.values(state=state, done=done, error=error, finished_at=now)).rowcount:
+        connection.execute(sa.delete(UploadRow).where(UploadRow.task_id == task_id))
 
 
 def cancel(connection: Connection, task_id: int, now: datetime) -> TaskInfo:

@@ -9,6 +9,7 @@ import signal
 
 import pytest
 
+from indexer import lexical_caches
 from indexer.cli import run
 from indexer.records import NewDocument
 from indexer.service import Service
@@ -127,6 +128,25 @@ def test_damage_done_while_nobody_looks_is_noticed_answered_and_healed(home, rig
     assert answers(service) == (right, (), 2 if "vectors" in files else 1)
     assert service.health().status == "ok"
     assert verify(service).problems == []
+    service.close()
+
+
+def test_verify_looks_again_where_the_keeper_was_at_work(home, monkeypatch):
+    """Between the row and the files that it names, the worker publishes the next index."""
+    service = opened(home)
+    open_index, interrupted = lexical_caches.open_index, []
+
+    def interrupted_once(caches, row, analyzer):
+        if not interrupted:
+            interrupted.append(row.covers)
+            service.put_document("default", NewDocument("late", "A late heron comes to the reeds."))
+            with service.cache_lock.held("a test", service.clock()):
+                service.keeper.follow(service.ensure_collection("default"))
+        return open_index(caches, row, analyzer)
+
+    monkeypatch.setattr(lexical_caches, "open_index", interrupted_once)
+    assert verify(service).problems == []
+    assert interrupted
     service.close()
 
 

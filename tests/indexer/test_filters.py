@@ -374,6 +374,8 @@ REFUSED = {
     "too many values": ({"n": {"$in": list(range(1001))}}, "compares with more than 1000 values"),
     "too many filters": ({"$or": [{"n": 1}] * 101}, "a list of 1 to 100 filters"),
     "too many conditions": ({"$and": [{"$or": [{"n": 1}] * 51}] * 2}, "more than 100 conditions"),
+    "too many filters that say nothing": ({"$or": [{"$or": [{}] * 100}] * 3}, "more than 200 filters"),
+    "lists that multiply": ({"$and": [{"$not": {"$or": [{}] * 100}}] * 100}, "more than 200 filters"),
     "too many values in all": (
         {"$or": [{"n": {"$in": list(range(501))}}] * 2},
         "compares with more than 1000 values",
