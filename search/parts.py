@@ -104,4 +104,5 @@ class LanguagePart:
 
     def scores(self, ids: Ids) -> Vector:
         """Return minus the handicap for passages in the question's language, else 0."""
-        return np.float32(-self.handicap) * self.languages.among(ids, self.language)
+        own = self.languages.among(ids, self.language)
+        return np.where(own, np.float32(-self.handicap), np.float32(0))

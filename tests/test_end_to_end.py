@@ -1,6 +1,7 @@
 """The main job through the real shell: files in, answers out, in both languages."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -60,6 +61,17 @@ def test_parts_add_up_and_passages_are_what_their_offsets_name(home, capsys):
         assert hit["passage"]["end"] - hit["passage"]["start"] == len(hit["passage"]["text"])
     scores = [hit["score"] for hit in found["hits"]]
     assert scores == sorted(scores, reverse=True)
+
+
+def test_explain_has_a_line_for_each_part_whose_numbers_multiply_to_it(home, capsys):
+    assert run(["search", "old bread", "--home", str(home), "-n", "1", "--explain"]) == 0
+    out = capsys.readouterr().out
+    lines = dict(re.findall(r"^ +(dense|lexical|language) +([+-]\S+)  \(.+\)", out, re.MULTILINE))
+    score = float(re.search(r"^ 1\. .*?  (-?[\d.]+)", out, re.MULTILINE)[1])
+    assert sum(map(float, lines.values())) == pytest.approx(score, abs=1e-3)
+    bm25, factor = map(float, re.search(r"\(bm25 (\S+), factor (\S+), terms ", out).groups())
+    assert bm25 * factor == pytest.approx(float(lines["lexical"]), abs=1e-4)
+    assert "{" not in out
 
 
 def test_highlights_point_at_the_words_of_the_question(home, capsys):

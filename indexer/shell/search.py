@@ -1,5 +1,8 @@
 """``xunyi search`` and ``xunyi similar``: ask, and see the passages that answer."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import click
 from rich.console import Console
 from rich.markup import escape
@@ -83,8 +86,8 @@ def print_result(result: SearchResult, console: Console) -> None:
     for rank, hit in enumerate(result.hits, start=1):
         console.print(_heading(rank, hit))
         console.print(Padding(_passage(hit), (0, 0, 0, 4)))
-        if hit.explanation:
-            console.print(Text(f"    {hit.explanation}", style="dim"))
+        for line in _explained(hit):
+            console.print(Padding(Text(line, style="dim"), (0, 0, 0, 4)))
         console.print()
     for problem in result.degraded:
         options.errors_console.print(f"[yellow]degraded:[/yellow] {escape(problem)}")
@@ -102,6 +105,20 @@ def _heading(rank: int, hit: Hit) -> Text:
     place = [hit.key, hit.passage.heading, f"page {hit.passage.page}" if hit.passage.page else ""]
     heading.append("\n    " + "  ·  ".join(part for part in place if part), style="dim")
     return heading
+
+
+def _explained(hit: Hit) -> Iterator[str]:
+    """Yield a line for each part of the score: what it is, and the numbers it was made of."""
+    explanation = hit.explanation or {}
+    for name, value in hit.parts.items() if explanation else ():
+        facts = ", ".join(f"{fact} {_number(made_of)}" for fact, made_of in explanation[name].items())
+        yield f"{name:<9}{value:+.4f}  ({facts.replace('_', ' ')})"
+
+
+def _number(fact: Any) -> str:
+    if isinstance(fact, float):
+        return f"{fact:.4g}"
+    return " ".join(map(str, fact)) if isinstance(fact, list) else str(fact)
 
 
 def _passage(hit: Hit) -> Text:
