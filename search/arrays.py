@@ -9,6 +9,12 @@ Vector = NDArray[np.float32]
 Matrix = NDArray[np.float32]
 """Rows of vectors ``(n, d)``: each unit length, or all zeros."""
 
+States = NDArray[np.float32]
+"""Token states ``(n, d)`` as a model gave them, of any length."""
+
+Spans = NDArray[np.int32]
+"""Half-open ranges of code points ``(n, 2)``: start and end."""
+
 Ids = NDArray[np.int64]
 """Passage ids ``(n,)`` as the database gave them."""
 

@@ -5,7 +5,7 @@ a graph that strays from its original.  Only preparation's child process imports
 """
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from search.arrays import Matrix
+from search.arrays import Matrix, Vector
 from search.encoders.base import Language, Role
 from search.encoders.built_in_texts import passages, questions
 from search.encoders.export import export_graph, quantise, with_int8_vocabulary
@@ -124,11 +124,23 @@ def _reference(source: SourceModel, graph: Graph, texts: Sequence[str], role: Ro
 
 
 def _means(graph: Graph, languages: tuple[Language, ...]) -> Means:
-    queries = {language: graph.encode(questions(language), "query").mean(axis=0) for language in languages}
+    kinds = [_means_of(graph, {language: questions(language) for language in languages}, "query")]
     texts = {language: joined_pairs(passages(language)) for language in languages}
-    return Means(
-        queries, {language: graph.encode(texts[language], "passage").mean(axis=0) for language in languages}
-    )
+    kinds.append(_means_of(graph, texts, "passage"))
+    (queries, query_tokens), (passage_vectors, passage_tokens) = kinds
+    return Means(queries, passage_vectors, query_tokens, passage_tokens)
+
+
+def _means_of(
+    graph: Graph, texts: Mapping[Language, Sequence[str]], role: Role
+) -> tuple[dict[Language, Vector], dict[Language, Vector]]:
+    """Return the mean vector and the mean token state of each language's texts."""
+    vectors, states = {}, {}
+    for language, those in texts.items():
+        rows, tokens = graph.encode_tokens(those, role)
+        vectors[language] = rows.mean(axis=0)
+        states[language] = np.concatenate([token.states for token in tokens]).mean(axis=0)
+    return vectors, states
 
 
 def joined_pairs(texts: Sequence[str]) -> list[str]:

@@ -1,12 +1,23 @@
 """What the rest of the service may expect of an encoder."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from search.arrays import Matrix, Vector
+from search.arrays import Matrix, Spans, States, Vector
 
 Role = Literal["query", "passage"]
 Language = Literal["en", "zh"]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenStates:
+    """What a model makes of each piece of a text; prompt and special tokens are left out."""
+
+    states: States
+    """Raw states of the last layer ``(n, d)``, in reading order; none is of unit length."""
+    spans: Spans
+    """Where each piece stands in the text ``(n, 2)``."""
 
 
 class TextTokenizer(Protocol):
@@ -18,6 +29,14 @@ class TextTokenizer(Protocol):
 
     def count(self, text: str) -> int:
         """Return how many pieces ``text`` has, special tokens left out."""
+        ...
+
+    def spans(self, text: str) -> Spans:
+        """Return where each of ``ids(text)`` stands in ``text``, without the white space before it.
+
+        A piece that is white space alone, or a part of one character that was spelt out, may have an
+        empty range.
+        """
         ...
 
 
@@ -64,5 +83,26 @@ class Encoder(Protocol):
 
         A text's vector depends on that text alone: bit for bit the same in any company, order or
         process.  Safe to call from several threads.
+        """
+        ...
+
+
+class TokenEncoder(Encoder, Protocol):
+    """An encoder that also tells what it makes of each piece of a text."""
+
+    @property
+    def token_query_means(self) -> Mapping[Language, Vector]:
+        """Mean of raw token states of the shipped questions per language; not of unit length."""
+        ...
+
+    @property
+    def token_passage_means(self) -> Mapping[Language, Vector]:
+        """Mean of raw token states of the shipped passages per language; not of unit length."""
+        ...
+
+    def encode_tokens(self, texts: Sequence[str], role: Role) -> tuple[Matrix, list[TokenStates]]:
+        """Return the rows of ``encode(texts, role)`` and the states of each text, by one reading.
+
+        States depend on their text alone, as vectors do.
         """
         ...

@@ -5,6 +5,9 @@ One place for serving and preparation, so that an export is judged on the very i
 
 from pathlib import Path
 
+import numpy as np
+
+from search.arrays import Spans
 from search.encoders.base import Role
 from search.encoders.prepared import Settings
 from search.encoders.tokenization import encodable, open_tokenizer
@@ -29,3 +32,17 @@ class ModelInput:
         if len(ids) <= len(prompt_ids):
             return []
         return [*settings.begin_ids, *ids[: len(prompt_ids) + settings.max_tokens], *settings.end_ids]
+
+    def spans(self, text: str, role: Role) -> Spans:
+        """Return where in ``text`` the pieces of ``ids(text, role)`` stand that are the text's own.
+
+        The first of these is id number ``begin(role)``.
+        """
+        prompt = self.settings.prompts[role]
+        first = len(self._prompt_ids[role])
+        own = self.tokenizer.spans(prompt + encodable(text))[first : first + self.settings.max_tokens]
+        return np.maximum(own - len(prompt), 0, dtype=np.int32)
+
+    def begin(self, role: Role) -> int:
+        """Return how many special tokens and pieces of the prompt stand before a text."""
+        return len(self.settings.begin_ids) + len(self._prompt_ids[role])

@@ -10,7 +10,7 @@ is ever padded, and the graph needs no attention mask.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,8 +18,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from search.arrays import Matrix, Vector
-from search.encoders.base import Language, Role, TextTokenizer
+from search.arrays import Matrix, States, Vector
+from search.encoders.base import Language, Role, TextTokenizer, TokenStates
 from search.encoders.model_input import ModelInput
 from search.encoders.prepared import GRAPH, Pooling, PreparedModel, Settings
 
@@ -40,21 +40,44 @@ class Graph:
         rows = np.zeros((len(texts), self._settings.dimension), dtype=np.float32)
 
         def fill(position: int) -> None:
-            ids = self.input.ids(texts[position], role)
-            if ids:
-                rows[position] = pooled(self._token_states(ids), self._settings.pooling)
+            states = self._states(texts[position], role)
+            if len(states):
+                rows[position] = pooled(states, self._settings.pooling)
 
-        if len(texts) == 1:
+        self._for_each(len(texts), fill)
+        return rows
+
+    def encode_tokens(self, texts: Sequence[str], role: Role) -> tuple[Matrix, list[TokenStates]]:
+        """Return the rows of ``encode`` and the states of every text's own pieces."""
+        rows = np.zeros((len(texts), self._settings.dimension), dtype=np.float32)
+        nothing = TokenStates(np.empty((0, rows.shape[1]), np.float32), np.empty((0, 2), np.int32))
+        tokens = [nothing] * len(texts)
+
+        def fill(position: int) -> None:
+            states = self._states(texts[position], role)
+            if len(states):
+                rows[position] = pooled(states, self._settings.pooling)
+                spans = self.input.spans(texts[position], role)
+                begin = self.input.begin(role)
+                tokens[position] = TokenStates(states[begin : begin + len(spans)], spans)
+
+        self._for_each(len(texts), fill)
+        return rows, tokens
+
+    def _for_each(self, count: int, fill: Callable[[int], None]) -> None:
+        if count == 1:
             fill(0)
         else:
             # Exhausting the results raises the first failure, and cancels what has not begun.
-            list(self._pool.map(fill, range(len(texts))))
-        return rows
+            list(self._pool.map(fill, range(count)))
 
-    def _token_states(self, ids: Sequence[int]) -> NDArray[np.float32]:
-        """Return the last layer's states ``(len(ids), dimension)``."""
+    def _states(self, text: str, role: Role) -> States:
+        """Return the last layer's states ``(n, dimension)`` of all that is read for a text."""
+        ids = self.input.ids(text, role)
+        if not ids:
+            return np.empty((0, self._settings.dimension), dtype=np.float32)
         batch = np.array([ids], dtype=np.int64)
-        states: NDArray[np.float32] = self._session.run(None, {"input_ids": batch})[0][0]
+        states: States = self._session.run(None, {"input_ids": batch})[0][0]
         return states
 
 
@@ -108,6 +131,24 @@ class OnnxEncoder:
             InvalidInput: a text has a lone surrogate.
         """
         return self._graph.encode(texts, role)
+
+    @property
+    def token_query_means(self) -> Mapping[Language, Vector]:
+        """Mean of raw token states of questions per language the model reads."""
+        return self._model.means.query_tokens
+
+    @property
+    def token_passage_means(self) -> Mapping[Language, Vector]:
+        """Mean of raw token states of passages per language the model reads."""
+        return self._model.means.passage_tokens
+
+    def encode_tokens(self, texts: Sequence[str], role: Role) -> tuple[Matrix, list[TokenStates]]:
+        """Return the rows of ``encode`` and what the model makes of each piece, by one reading.
+
+        Raises:
+            InvalidInput: a text has a lone surrogate.
+        """
+        return self._graph.encode_tokens(texts, role)
 
 
 # In this version the fused Add + LayerNormalization is the slower one, by a tenth of the whole.

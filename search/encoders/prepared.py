@@ -15,7 +15,7 @@ folders, ``OnnxEncoder`` serves them.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,7 +26,7 @@ from search.artifacts import DamagedArtifact, Description, seal, verify_sealed
 from search.encoders.base import Language, Role
 from search.encoders.tokenization import TokenizerKind
 
-FORMAT = 4
+FORMAT = 5
 CONFIG, MEANS, GRAPH = "config.json", "means.safetensors", "model.onnx"
 
 Pooling = Literal["mean", "cls"]
@@ -50,10 +50,12 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """Means of raw unit vectors, none of unit length itself."""
+    """Means of raw unit vectors and of raw token states, none of unit length itself."""
 
     queries: Mapping[Language, Vector]
     passages: Mapping[Language, Vector]
+    query_tokens: Mapping[Language, Vector]
+    passage_tokens: Mapping[Language, Vector]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,11 @@ def write_prepared(
     folder: Path, name: str, settings: Settings, means: Means, report: Mapping[str, Any]
 ) -> None:
     """Complete ``folder``, which holds the graph and the tokenizer, and note what every file must be."""
-    tensors = {f"query.{language}": mean for language, mean in means.queries.items()}
-    tensors |= {f"passage.{language}": mean for language, mean in means.passages.items()}
+    tensors = {
+        f"{kind}.{language}": mean
+        for kind, of_kind in asdict(means).items()
+        for language, mean in of_kind.items()
+    }
     save_file(tensors, folder / MEANS)
     config = {"format": FORMAT, "name": name, "settings": asdict(settings), "report": dict(report)}
     (folder / CONFIG).write_text(json.dumps(config, indent=1, ensure_ascii=False), "utf-8")
@@ -116,11 +121,9 @@ def _fingerprint(described: Description, settings: Settings) -> str:
 def _read_means(file: Path) -> Means:
     tensors = {name: _frozen(mean) for name, mean in load_file(file).items()}
     languages: tuple[Language, ...] = ("en", "zh")
-    known = [language for language in languages if f"query.{language}" in tensors]
-    return Means(
-        {language: tensors[f"query.{language}"] for language in known},
-        {language: tensors[f"passage.{language}"] for language in known},
-    )
+    known = [language for language in languages if f"queries.{language}" in tensors]
+    kinds = [field.name for field in fields(Means)]
+    return Means(**{kind: {language: tensors[f"{kind}.{language}"] for language in known} for kind in kinds})
 
 
 def _frozen(vector: Vector) -> Vector:

@@ -8,9 +8,12 @@ comes out is the text alone, and both are safe to call from several threads.
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import sentencepiece
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from search.arrays import Spans
 from search.encoders.base import TextTokenizer
 from search.errors import InvalidInput
 
@@ -37,6 +40,12 @@ class PieceTokenizer:
         """Return how many pieces ``text`` has, special tokens left out."""
         return len(self.ids(text))
 
+    def spans(self, text: str) -> Spans:
+        """Return where each piece stands in ``text``, without the white space before it."""
+        pieces = self._processor.Encode(encodable(text), out_type="proto").pieces
+        in_bytes = np.array([(piece.begin, piece.end) for piece in pieces], dtype=np.int32).reshape(-1, 2)
+        return trimmed(text, code_points(text)[in_bytes])
+
 
 class FileTokenizer:
     """Whatever a ``tokenizer.json`` describes, by the tokenizers library."""
@@ -55,6 +64,11 @@ class FileTokenizer:
         """Return how many pieces ``text`` has, special tokens left out."""
         return len(self.ids(text))
 
+    def spans(self, text: str) -> Spans:
+        """Return where each piece stands in ``text``, without the white space before it."""
+        offsets = self._tokenizer.encode(encodable(text), add_special_tokens=False).offsets
+        return trimmed(text, np.array(offsets, dtype=np.int32).reshape(-1, 2))
+
 
 def open_tokenizer(kind: TokenizerKind, folder: Path) -> TextTokenizer:
     """Return the tokenizer of a prepared ``folder``."""
@@ -72,3 +86,16 @@ def encodable(text: str) -> str:
             offset=error.start,
         ) from None
     return text
+
+
+def code_points(text: str) -> NDArray[np.int32]:
+    """Return for each place of the UTF-8 form, its end included, how many code points begin before it."""
+    encoded = np.frombuffer(text.encode("utf-8"), dtype=np.uint8)
+    begins = (encoded & 0xC0) != 0x80  # every byte that continues no character
+    return np.concatenate([[0], np.cumsum(begins)]).astype(np.int32)
+
+
+def trimmed(text: str, spans: Spans) -> Spans:
+    """Return ``spans`` without the white space at their starts, which belongs to no word."""
+    rows = [(end - len(text[start:end].lstrip()), end) for start, end in spans.tolist()]
+    return np.array(rows, dtype=np.int32).reshape(-1, 2)

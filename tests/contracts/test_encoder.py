@@ -148,3 +148,63 @@ def test_the_means_are_those_of_the_shipped_texts(encoder):
     assert list(encoder.passage_means) == languages
     with pytest.raises(ValueError, match="read-only"):
         encoder.passage_means["en"][0] = 1
+
+
+# Token states
+
+
+@pytest.fixture(scope="module")
+def tokens(encoder):
+    return encoder.encode_tokens(TEXTS, "passage")[1]
+
+
+def test_one_reading_gives_the_same_rows_and_a_state_for_each_piece(encoder, rows, tokens):
+    again, _ = encoder.encode_tokens(TEXTS, "passage")
+    assert again.tobytes() == rows.tobytes()
+    for text, read in zip(TEXTS, tokens, strict=True):
+        count = min(encoder.tokenizer.count(text), encoder.max_tokens)
+        assert (read.states.shape, read.states.dtype) == ((count, encoder.dimension), np.float32)
+        assert (read.spans.shape, read.spans.dtype) == ((count, 2), np.int32)
+
+
+def test_states_are_the_same_alone_and_from_several_threads(encoder, tokens):
+    alone = [encoder.encode_tokens([text], "passage")[1][0].states.tobytes() for text in TEXTS]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: encoder.encode_tokens(TEXTS, "passage")[1], range(3)))
+    for answer in [tokens, *answers]:
+        assert [read.states.tobytes() for read in answer] == alone
+
+
+def test_what_no_piece_was_read_of_has_no_states(encoder):
+    rows, (nothing, word) = encoder.encode_tokens(["\x01\x02", "word"], "query")
+    assert not rows[0].any()
+    assert (nothing.states.shape, nothing.spans.shape) == ((0, 384), (0, 2))
+    assert word.spans.tolist() == [[0, 4]]
+
+
+@pytest.mark.parametrize("role", ["query", "passage"])
+def test_spans_name_the_words_of_the_text(encoder, role):
+    """Ascending, and together all that is not white space; whatever the prompt, width and accents."""
+    odd = "Ｈｅｌｌｏ 😀👍🏽 wörld  学習 e\u0301tat ﬁne\n繁體字 GPT-4 在2024年 𠮷野家"
+    for text in [odd, *TEXTS]:
+        (read,) = encoder.encode_tokens([text], role)[1]
+        starts, ends = read.spans.T
+        assert (starts <= ends).all() and (np.diff(starts) >= 0).all()
+        shown = [text[start:end] for start, end in read.spans.tolist()]
+        assert not any(piece[:1].isspace() for piece in shown)
+        covered = np.zeros(len(text), dtype=bool)
+        for start, end in read.spans.tolist():
+            covered[start:end] = True
+        missed = {sign for sign, there in zip(text, covered.tolist(), strict=True) if not there}
+        assert all(sign.isspace() for sign in missed), missed
+
+
+def test_the_token_means_are_those_of_the_shipped_texts(encoder):
+    language = list(encoder.query_means)[-1]
+    read = encoder.encode_tokens(questions(language), "query")[1]
+    expected = np.concatenate([tokens.states for tokens in read]).mean(axis=0)
+    np.testing.assert_allclose(encoder.token_query_means[language], expected, atol=1e-5)
+    assert list(encoder.token_passage_means) == list(encoder.passage_means)
+    assert encoder.token_passage_means[language].shape == (384,)
+    with pytest.raises(ValueError, match="read-only"):
+        encoder.token_passage_means["en"][0] = 1

@@ -100,3 +100,24 @@ def test_a_lone_surrogate_is_refused(models_folder, e5_tokenizer, kind):
     with pytest.raises(InvalidInput, match="character 2") as refusal:
         tokenizer.ids("ab\udfffcd")
     assert refusal.value.details == {"offset": 2}
+
+
+def test_spans_by_hand(e5_tokenizer):
+    text = "Ｈｅｌｌｏ 👍🏽 wörld\t学習 e\u0301tat ﬁne"
+    shown = [text[start:end] for start, end in e5_tokenizer.spans(text).tolist()]
+    assert shown == ["Ｈｅｌｌｏ", "", "👍", "🏽", "w", "ör", "ld", "", "学習", "e\u0301tat", "ﬁne"]
+    assert e5_tokenizer.spans("").shape == (0, 2)
+
+
+def test_a_character_that_is_spelt_out_belongs_to_one_of_its_pieces(e5_tokenizer):
+    text = "a \ufdfa b"  # one sign, four Arabic words
+    shown = [text[start:end] for start, end in e5_tokenizer.spans(text).tolist()]
+    assert (len(shown), [piece for piece in shown if piece]) == (6, ["a", "\ufdfa", "b"])
+
+
+def test_minilm_spans_by_hand():
+    text = "Ｆｕｌｌ unaffordable, 潮汐 naïve"
+    tokenizer = FileTokenizer(minilm_folder() / "tokenizer.json")
+    shown = [text[start:end] for start, end in tokenizer.spans(text).tolist()]
+    assert "".join(shown) == text.replace(" ", "")
+    assert shown[-1] == "naïve" and shown[-3:-1] == ["潮", "汐"]
