@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from search.fusion import Part, Ranked, Ranking, rank
+from search.fusion import Part, Ranked, Ranking, first_depth, rank
 from search.languages import LanguageView
 from search.model import FoundPassage, Hit
 from search.parts import DensePart, LanguagePart, LexicalPart, Pool
@@ -78,10 +78,11 @@ class Engine:
         other = self.languages.selection("en" if question.language == "zh" else "zh", selection)
         if not other.ids.size:
             return {"dense": self._dense(question, [Pool(selection)]), "lexical": lexical}
-        handicap = lexical.best()
         own = self.languages.selection(question.language, selection)
+        dense, depth = self._dense(question, [Pool(own), Pool(other)]), first_depth(question.limit)
+        handicap = lexical.best(depth) + dense.lead(depth)
         return {
-            "dense": self._dense(question, [Pool(own, handicap), Pool(other)]),
+            "dense": dense.held_back(handicap),
             "lexical": lexical,
             "language": LanguagePart(self.languages, question.language, handicap),
         }

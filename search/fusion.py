@@ -65,6 +65,11 @@ class Ranking:
     exact: bool
 
 
+def first_depth(limit: int) -> int:
+    """Return how many passages of each part are looked at first: enough for most pages."""
+    return max(FIRST_DEPTH, 2 * limit)
+
+
 def rank(
     parts: Mapping[str, Part], limit: int, groups_of: Callable[[Sequence[int]], Mapping[int, int]]
 ) -> Ranking:
@@ -75,7 +80,7 @@ def rank(
         limit: how many groups, at least 1; fewer only where there are fewer.
         groups_of: passage ids -> id of the group (a document, or the passage itself).
     """
-    depth = max(FIRST_DEPTH, 2 * limit)
+    depth = first_depth(limit)
     while True:
         listings = [part.top(depth) for part in parts.values()]
         rows = _rows(parts, listings, groups_of, limit)

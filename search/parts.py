@@ -1,15 +1,20 @@
 """The two kinds of evidence, behind the ``Part`` seam of the fusion: nearness of meaning, and words."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from search.arrays import Ids, Vector
 from search.encoders.base import Language
-from search.fusion import FIRST_DEPTH, Listing
+from search.fusion import Listing
 from search.languages import LanguageView
 from search.views import LexicalView, Selection, VectorView
+
+LEAD_PASSAGES = 20
+"""How many of a language's best passages say how near that language lies to a question by itself."""
+LEAD_DOUBT = 100
+"""Passages of the rarer language with which half of a lead is believed: of few, the best are bad ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,23 @@ class DensePart:
     view: VectorView
     vector: Vector
     pools: Sequence[Pool]
+    _searched: dict[tuple[int, int], tuple[Ids, Vector, bool]] = field(default_factory=dict)
+    """Selection (by identity) and depth -> what was found: a question reads the vectors once."""
+
+    def held_back(self, handicap: float) -> "DensePart":
+        """Return this part, of whose first pool all passages get ``handicap`` from another part."""
+        return replace(self, pools=[replace(self.pools[0], handicap=handicap), *self.pools[1:]])
+
+    def lead(self, depth: int) -> float:
+        """Return by how much the first pool is nearer to the question than the second, as pools.
+
+        It is the difference between the mean scores of their best passages, shrunk where one is small.
+        """
+        first, second = (self._search(pool, depth)[1][:LEAD_PASSAGES] for pool in self.pools)
+        if not (first.size and second.size):
+            return 0.0
+        fewest = min(pool.selection.ids.size for pool in self.pools if pool.selection)
+        return float(first.mean() - second.mean()) * fewest / (fewest + LEAD_DOUBT)
 
     def top(self, k: int) -> Listing:
         """Return the ``k`` nearest passages of every pool; all passages have a vector.
@@ -43,10 +65,16 @@ class DensePart:
         )
 
     def _listing(self, pool: Pool, k: int) -> Listing:
-        ids, scores, exact = self.view.search(self.vector, k, pool.selection)
+        ids, scores, exact = self._search(pool, k)
         complete = ids.size < k
         ceiling = -np.inf if complete else float(scores[-1]) - pool.handicap
         return Listing(ids, scores, exact, ceiling, complete)
+
+    def _search(self, pool: Pool, k: int) -> tuple[Ids, Vector, bool]:
+        asked = (id(pool.selection), k)
+        if asked not in self._searched:
+            self._searched[asked] = self.view.search(self.vector, k, pool.selection)
+        return self._searched[asked]
 
     def scores(self, ids: Ids) -> Vector:
         """Return the cosines of given passages."""
@@ -81,17 +109,18 @@ class LexicalPart:
         """Return the weighted scores of given passages."""
         return self.view.scores(self.terms, ids) * np.float32(self.factor)
 
-    def best(self) -> float:
+    def best(self, depth: int) -> float:
         """Return the weighted score of the best passage, 0 where none holds a word of the query."""
-        return float(self.top(FIRST_DEPTH).scores.max(initial=0.0))
+        return float(self.top(depth).scores.max(initial=0.0))
 
 
 @dataclass(frozen=True, slots=True)
 class LanguagePart:
-    """What passages in the question's own language give up, since they alone can share its words.
+    """What passages in the question's own language give up, to be compared with those of the other.
 
-    It is what the best passage by words has, so that a passage in the question's language is held against
-    that one, and a passage in the other language, which can have no words, is not held against any.
+    They alone can share words with the question, and most often they lie nearer to it by their language
+    alone.  So each is held against the best of its own: it gives up what the best passage by words has, and
+    what its language is ahead by meaning.
     """
 
     languages: LanguageView

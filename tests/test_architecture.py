@@ -58,7 +58,7 @@ ONLY_IN = {
 LAYERS = (
     {"errors", "arrays", "model", "registry", "artifacts"},
     {"text"},
-    {"encoders", "lexical", "vectors"},
+    {"encoders", "lexical", "vectors", "ranking"},
     {"centring", "views", "fusion"},
     {"languages", "question"},
     {"parts"},

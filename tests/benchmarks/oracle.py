@@ -3,7 +3,9 @@
 Written against what the scores are said to be and not against the code that computes them fast: cosines of
 vectors that have lost their means; BM25 (Robertson and Zaragoza 2009, k1 = 1.2, b = .75) over counts of its
 own, with lengths rounded to tantivy's one byte; hybrid as their sum, BM25 divided by the root of its bound,
-less what the best passage has by words for passages in the question's own language.
+less, for passages in the question's own language, what the best passage has by words and what that language
+is ahead by meaning (the mean of its twenty best less that of the other's; n / (n + 100) of it, n being
+the passages of the rarer one).
 """
 
 from collections import Counter
@@ -97,7 +99,13 @@ class Oracle:
         bm25, bound = self._bm25(query)
         words = LEXICAL_WEIGHT * bm25 / sqrt(bound) if bound else bm25
         own = self._languages == language(query)
-        return self._cosines(query) + words - own * words[allowed].max(initial=0)
+        cosines = self._cosines(query)
+        pools = [np.sort(cosines[allowed & pool])[::-1] for pool in (own, ~own)]
+        if not pools[1].size:
+            return cosines + words
+        fewest = min(pool.size for pool in pools)
+        ahead = pools[0][:20].mean() - pools[1][:20].mean() if fewest else 0.0
+        return cosines + words - own * (words[allowed].max(initial=0) + ahead * fewest / (fewest + 100))
 
     def _cosines(self, query: str) -> Numbers:
         mean = self._encoder.query_means[language(query)].astype(np.float64)
