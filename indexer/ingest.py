@@ -4,6 +4,7 @@ Documents stream through in batches (``Pipeline``), so the size of a source does
 that cannot be read costs itself alone.  The worker ingests uploads with the same class.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,12 +28,15 @@ from indexer.sync import Synced, delete_missing
 from search.errors import (
     CacheLocked,
     DuplicateKey,
+    ReaderFailed,
     SearchError,
     StorageFull,
     StoreBusy,
     TooManyDeletions,
     UnreadablePath,
 )
+
+log = logging.getLogger(__name__)
 
 USUAL_RECORDS = RecordFields()
 PROBLEMS_MAX = 1000
@@ -137,6 +141,12 @@ class Ingest:
                 return
             except OSError as error:
                 self.refuse(name, unreadable(name, error), origin)
+                return
+            except Exception:
+                # Whatever it is, the other files are to be stored.
+                log.exception("the reader of %s failed", name)
+                told = f"{name} made its reader fail, which is a bug of xunyi; the log has the cause"
+                self.refuse(name, ReaderFailed(told), origin)
                 return
 
     def _take(self, extracted: Extracted, name: str, key: str, origin: str | None) -> None:

@@ -25,7 +25,7 @@ from indexer.store.collections import Collection
 from indexer.store.documents import PreparedDocument, PreparedPassage
 from indexer.store.fields import checked_metadata
 from indexer.store.sessions import Database
-from indexer.store.tables import KEY_CHARACTERS_MAX
+from indexer.store.tables import KEY_CHARACTERS_MAX, TITLE_CHARACTERS_MAX
 from search.encoders.base import Encoder
 from search.errors import InvalidRecord, NoText
 from search.text.language import language
@@ -168,6 +168,11 @@ def checked(incoming: Incoming) -> Incoming:
     for name, text in (("title", incoming.extracted.title), ("text", incoming.extracted.text)):
         if any(character == "\x00" or "\ud800" <= character <= "\udfff" for character in text):
             raise InvalidRecord(f"the {name} holds a character that is no text (NUL or half a character)")
+    if len(incoming.extracted.title) > TITLE_CHARACTERS_MAX:
+        raise InvalidRecord(
+            f"the title has {len(incoming.extracted.title)} characters, and one that stands in every passage "
+            f"may have {TITLE_CHARACTERS_MAX}"
+        )
     if not _MEDIA_TYPE.fullmatch(incoming.extracted.media_type):
         raise InvalidRecord("the media type must be one such as text/plain, of at most 200 characters")
     if not incoming.extracted.text.strip():

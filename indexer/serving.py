@@ -60,8 +60,8 @@ def listening(host: str, port: int) -> socket.socket:
         found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
         family, *_, address = found[0]
         return socket.create_server(address[:2], family=family)
-    except OSError as error:
-        reason = (error.strerror or "").partition(" (")[0]
+    except (OSError, UnicodeError) as error:  # the latter for a name that can be none
+        reason = (getattr(error, "strerror", None) or "no such name").partition(" (")[0]
         raise InvalidInput(
             f"nothing can listen on {host}, port {port}: {reason}; choose another --host or --port", port=port
         ) from error

@@ -13,6 +13,7 @@ from typing import Any
 from search.errors import InvalidInput
 
 MEBIBYTE = 1024 * 1024
+DIGITS_MAX = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +51,29 @@ class Settings:
         """Read the ``XUNYI_*`` variables; ``home`` overrides ``XUNYI_HOME`` (default ``~/.xunyi``).
 
         Raises:
-            InvalidInput: a variable that should be a whole number above 0 is not.
+            InvalidInput: a variable that should be a whole number above 0 is not, the home folder of an
+                unknown user is named, or the key is no text.
         """
-        folder = Path(home or environ.get("XUNYI_HOME") or "~/.xunyi").expanduser().absolute()
+        folder = _folder(home or environ.get("XUNYI_HOME") or "~/.xunyi")
         settings = Settings(
             home=folder,
             database_url=environ.get("XUNYI_DATABASE_URL") or f"sqlite:///{folder / 'xunyi.db'}",
-            api_key=environ.get("XUNYI_API_KEY") or None,
+            api_key=_key(environ.get("XUNYI_API_KEY")),
         )
         return replace(settings, **_numbers(environ))
+
+
+def _folder(named: str | Path) -> Path:
+    try:
+        return Path(named).expanduser().absolute()
+    except RuntimeError:
+        raise InvalidInput(f"the data folder {str(named)!r} is in the home of a user unknown here") from None
+
+
+def _key(given: str | None) -> str | None:
+    if given and any("\ud800" <= character <= "\udfff" for character in given):
+        raise InvalidInput("XUNYI_API_KEY is not UTF-8; choose a key of letters and digits")
+    return given or None
 
 
 def _numbers(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -68,7 +83,10 @@ def _numbers(environ: Mapping[str, str]) -> dict[str, Any]:
         if variable not in environ:
             continue
         text = environ[variable]
-        if not text.isdecimal() or int(text) < 1:
-            raise InvalidInput(f"{variable} is {text!r}; give a whole number above 0", variable=variable)
+        if not text.isdecimal() or len(text) > DIGITS_MAX or int(text) < 1:
+            raise InvalidInput(
+                f"{variable} is {text[:40]!r}; give a whole number above 0 of at most {DIGITS_MAX} digits",
+                variable=variable,
+            )
         numbers[name] = int(text)
     return numbers

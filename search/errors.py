@@ -35,7 +35,7 @@ class InvalidFilter(SearchError):
 
 
 class UnknownName(SearchError):
-    """A name was asked for that no registry knows (mode, encoder, reader)."""
+    """A name was asked for that no registry knows (encoder, reader, system)."""
 
     code = "unknown_name"
 
@@ -122,6 +122,12 @@ class TooLarge(SearchError):
     """A file, record, request or unpacked archive is over the stated limit."""
 
     code = "too_large"
+
+
+class ReaderFailed(SearchError):
+    """A reader stumbled over a file in a way nobody foresaw: a bug of ours, and no fault of the others."""
+
+    code = "reader_failed"
 
 
 class UnreadablePath(SearchError):

@@ -49,7 +49,7 @@ def locked_pdf():
     return held.getvalue()
 
 
-def docx(text=WORDS):
+def docx(text=WORDS, packing=zipfile.ZIP_DEFLATED):
     """Return a Word document with as little in it as Word takes."""
     types = (
         b'<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Override '
@@ -66,11 +66,19 @@ def docx(text=WORDS):
         b"<w:r><w:t>" + text.encode() + b"</w:t></w:r></w:p></w:body></w:document>"
     )
     held = io.BytesIO()
-    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(held, "w", packing) as archive:
         archive.writestr("[Content_Types].xml", types)
         archive.writestr("_rels/.rels", relations)
         archive.writestr("word/document.xml", document)
     return held.getvalue()
+
+
+def damaged_docx():
+    """Return a Word document, packed by LZMA, in which the middle of the text is other bytes."""
+    data = bytearray(docx(WORDS * 50, zipfile.ZIP_LZMA))
+    middle = data.index(b"word/document.xml") + 120
+    data[middle : middle + 40] = bytes(40)
+    return bytes(data)
 
 
 def lines(*given):
@@ -116,6 +124,8 @@ BAD_FILES = (
     bad("locked.pdf", locked_pdf, "encrypted_file", "locked.pdf", "password"),
     bad("scan.pdf", lambda: pdf(""), "no_text", "scan.pdf", "text layer"),
     bad("truncated.docx", lambda: docx()[:-200], "broken_file", "truncated.docx"),
+    bad("damaged.docx", damaged_docx, "broken_file", "damaged.docx"),
+    bad("titled.html", b"<title>" + b"t" * 2001 + b"</title><p>Text", "invalid_record", "2001", "2000"),
     bad("bomb.docx", lambda: docx("0" * 30_000_000), "too_large", "bomb.docx", "times its size"),
     bad(
         "pictures.html",

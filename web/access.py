@@ -12,7 +12,7 @@ open could still speak to it, so a foreign ``Host`` (DNS rebinding) and a foreig
 import hashlib
 import hmac
 from ipaddress import ip_address
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from flask import Flask, request, session
 from flask.sessions import SecureCookieSessionInterface
@@ -90,11 +90,19 @@ def _given_key() -> str | None:
 
 
 def _refuse_foreign_host() -> None:
-    name = urlsplit(f"//{request.headers.get('Host', '')}").hostname or ""
+    name = _parsed(f"//{request.headers.get('Host', '')}").hostname or ""
     if name != "localhost" and not _is_loopback(name):
         raise Forbidden(
             f"the host name {name[:100]!r} is not this computer; use localhost, or set XUNYI_API_KEY"
         )
+
+
+def _parsed(address: str) -> SplitResult:
+    """Return the parts of an address; none of one that is malformed."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")
 
 
 def _is_loopback(name: str) -> bool:
@@ -110,6 +118,6 @@ def _refuse_foreign_origin() -> None:
     if site is not None:
         foreign = site not in ("same-origin", "none")
     else:
-        foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("Host")
+        foreign = origin is not None and _parsed(origin).netloc != request.headers.get("Host")
     if foreign:
         raise Forbidden("this request was sent by a web page of another site; open this service's own page")

@@ -37,8 +37,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.converters.update(key=KeyConverter, number=NumberConverter)
     service.register(app, settings)
     errors.register(app)
+    limits.register(app)  # first: whoever has no key has limits, too
     access.register(app, settings.api_key)
-    limits.register(app)
     headers.register(app)
     openapi.register(app)
     site.register(app)

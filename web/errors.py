@@ -14,7 +14,7 @@ from flask import Flask, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 
 from indexer.answers import problem
 from search import errors
@@ -41,6 +41,7 @@ STATUS: dict[type[SearchError], int] = {
     errors.InvalidEncoding: 422,
     errors.InvalidRecord: 422,
     errors.TooLarge: 413,
+    errors.ReaderFailed: 500,
     errors.UnreadablePath: 422,
     errors.TooManyDeletions: 409,
     errors.Unauthorized: 401,
@@ -53,6 +54,8 @@ STATUS: dict[type[SearchError], int] = {
     errors.ModelRefused: 503,
 }
 HEADERS: dict[int, dict[str, str]] = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "2"}}
+SERVER_ERRORS = "gunicorn.http.errors"
+"""What the server finds wrong with a request while its body is read."""
 PROGRAM_PATHS = ("/v1", "/healthz", "/readyz")
 INTERNAL = "the service failed; its log has the cause"
 
@@ -86,8 +89,10 @@ def refused(error: HTTPException) -> ResponseReturnValue:
     return _answer(status, facts, headers)
 
 
-def unexpected(_: Exception) -> ResponseReturnValue:
+def unexpected(error: Exception) -> ResponseReturnValue:
     """Answer a bug: the log gets the traceback, the caller a number."""
+    if type(error).__module__ == SERVER_ERRORS:
+        return refused(BadRequest("the body breaks the rules of HTTP; its chunks are malformed"))
     log.exception("unexpected error")
     return _answer(500, {"code": "internal_error", "detail": INTERNAL}, {})
 

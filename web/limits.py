@@ -16,6 +16,8 @@ from web.service import settings
 NDJSON = "application/x-ndjson"
 MULTIPART = "multipart/form-data"
 FILES_MAX = 1000
+OTHER_PARTS_MAX = 2
+"""The upload page sends a collection and a token with its files."""
 
 
 def register(app: Flask) -> None:
@@ -31,7 +33,7 @@ def limit() -> None:
         InvalidInput: a parameter is given more than once; all but one would be ignored.
     """
     request.max_content_length = _bytes_max()
-    request.max_form_parts = FILES_MAX
+    request.max_form_parts = FILES_MAX + OTHER_PARTS_MAX
     _refuse_address_that_is_not_utf8()
     for name, values in request.args.lists():
         if len(values) > 1:

@@ -11,13 +11,15 @@ came in a query parameter.
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from flask.json.provider import DefaultJSONProvider
 
 from search.errors import InvalidInput
 
+NESTING_MAX = 500
+"""Far deeper than anything means, and half of what Python's own functions can follow."""
 SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -59,6 +61,8 @@ def parse(text: str) -> Any:
         )
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+    if text.count("[") + text.count("{") > NESTING_MAX:
+        _refuse_deep(value)
     if SURROGATE_ESCAPE.search(text):
         _refuse_half_pairs(value)
     return value
@@ -89,6 +93,20 @@ def _distinct(members: Sequence[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"the member {twice[:100]!r} is given more than once")
     return found
+
+
+def _refuse_deep(value: Any) -> None:
+    level, depth = [value], 1
+    while level := [part for whole in level for part in _parts(whole)]:
+        depth += 1
+        if depth > NESTING_MAX:
+            raise ValueError(f"it is nested more than {NESTING_MAX} deep")
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    """Return the members of an array or object that may hold others."""
+    members = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [member for member in members if isinstance(member, dict | list)]
 
 
 def _refuse_half_pairs(value: Any) -> None:

@@ -12,17 +12,20 @@ from flask import request
 
 from indexer.records import UploadedFile
 from search.errors import InvalidInput
+from web.limits import FILES_MAX
 
 
 def uploaded_files(field: str) -> list[UploadedFile]:
     """Return the files that the current request brings in ``field``.
 
     Raises:
-        InvalidInput: there is none, or one has no usable name.
+        InvalidInput: there is none, there are too many, or one has no usable name.
     """
     chosen = [file for file in request.files.getlist(field) if file.filename]
     if not chosen:
         raise InvalidInput(f"no file was sent; choose at least one (form part {field!r})")
+    if len(chosen) > FILES_MAX:
+        raise InvalidInput(f"{len(chosen)} files were sent; send at most {FILES_MAX} at a time")
     return [UploadedFile(base_name(file.filename or ""), cast(BinaryIO, file.stream)) for file in chosen]
 
 

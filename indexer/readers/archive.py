@@ -7,6 +7,7 @@ The DOCX reader calls this.
 """
 
 import io
+import lzma
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ RATIO_MAX = 200
 RATIO_COUNTS_FROM_BYTES = 1024 * 1024
 PARTS_MAX = 10_000
 
-DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, ValueError)
+DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError, ValueError)
 """What zipfile raises on an archive that breaks the format."""
 
 

@@ -86,6 +86,8 @@ class Limits:
     """One line of JSON Lines; for CSV the characters of one record."""
     unpacked_bytes: int = 256 * MIB
     """Everything an archive (DOCX) says it holds."""
+    part_bytes: int = 32 * MIB
+    """One part of an archive: as a tree it takes ten times that and more."""
     pages: int = 10_000
     text_characters: int = 64 * MIB
     """Text drawn out of one compressed file (PDF, DOCX)."""

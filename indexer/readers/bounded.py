@@ -10,11 +10,15 @@ from typing import BinaryIO
 from search.errors import EmptyInput, TooLarge
 
 SKIP_BYTES = 64 * 1024
+PIECE_BYTES = 1024 * 1024
 
 
 def read_whole(stream: BinaryIO, name: str, limit: int) -> bytes:
     """Return all bytes of ``stream``; raise ``EmptyInput`` for none and ``TooLarge`` over ``limit``."""
-    data = stream.read(limit + 1)
+    # In pieces: asked for all at once, a stream sets memory aside for the limit and not for the file.
+    data = bytearray()
+    while len(data) <= limit and (piece := stream.read(min(PIECE_BYTES, limit + 1 - len(data)))):
+        data += piece
     if not data:
         raise EmptyInput(f"{name} is empty")
     if len(data) > limit:
@@ -22,7 +26,7 @@ def read_whole(stream: BinaryIO, name: str, limit: int) -> bytes:
             f"{name} is larger than {in_words(limit)}, the most one file may have; split it",
             limit_bytes=limit,
         )
-    return data
+    return bytes(data)
 
 
 def in_words(count: int) -> str:

@@ -57,7 +57,7 @@ class DocxReader:
         limits = self.limits
         data = read_whole(stream, name, limits.file_bytes)
         check_container(data, name)
-        opened = archive.opened(data, name, limits.file_bytes, limits.unpacked_bytes)
+        opened = archive.opened(data, name, limits.part_bytes, limits.unpacked_bytes)
         found = list(word_blocks(opened))
         composer = Composer()
         compose(found, composer)

@@ -49,7 +49,7 @@ def composed(block: str) -> yaml.Node | None:
     """Return the tree of a YAML document."""
     try:
         return yaml.compose(block, Loader=yaml.BaseLoader)
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:  # such as "\\UFFFFFFFF"
         raise NotPlain from error
 
 

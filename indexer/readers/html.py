@@ -30,6 +30,11 @@ from search.errors import BrokenFile, InvalidEncoding, NoText
 
 PROLOGUE_BYTES = 4096
 CHARSET = re.compile(rb"""<meta[^>]+charset\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE)
+WEB_CODECS = re.compile(
+    r"utf-8(-sig)?|ascii|iso8859-\d+|cp(125\d|866|874|93[26]|949|950)|koi8-[ru]|mac-(roman|cyrillic)"
+    r"|gbk|gb2312|gb18030|big5(hkscs)?|euc_(jp|kr)|iso2022_jp|shift_jis"
+)
+"""Python's names of what pages are written in; some of its other codecs rewrite or refuse any text."""
 READ_AS = {
     "gb2312": "gb18030",
     "gbk": "gb18030",
@@ -99,17 +104,16 @@ def decode_page(data: bytes, name: str) -> str:
 
 
 def declared_charset(data: bytes) -> str | None:
-    """Return the codec of the charset that the beginning of a page names, if there is such a text codec."""
+    """Return the codec of the charset that the beginning of a page names, if pages are written in it."""
     found = CHARSET.search(data[:PROLOGUE_BYTES])
     if not found:
         return None
     try:
         codec = codecs.lookup(found[1].decode("ascii")).name
-        b"a".decode(codec)  # base64 and its like are codecs too
-    except (LookupError, UnicodeDecodeError):
+    except (LookupError, UnicodeError):
         return None
     # In real UTF-16 the declaration would not have been found, so a page that claims it is wrong.
-    return None if codec.startswith(("utf-16", "utf-32")) else READ_AS.get(codec, codec)
+    return READ_AS.get(codec, codec) if WEB_CODECS.fullmatch(codec) else None
 
 
 def parse_page(page: str, name: str) -> html.HtmlElement:

@@ -63,6 +63,8 @@ def ingest(
     from_input = STANDARD_INPUT in paths
     if from_input and (len(paths) > 1 or sync or not key):
         raise click.UsageError("standard input ('-') stands alone, needs --key KEY and takes no --sync")
+    if not from_input and (key or name):
+        raise click.UsageError("--key and --name are for standard input ('-'); a file's key is its path")
     places = [] if from_input else [Path(path) for path in paths]
     with options.service(home) as service, bar(options.errors_console, places) as note:
         if from_input:

@@ -92,7 +92,9 @@ def _engine(url: str, busy_timeout_seconds: float) -> Engine:
         engine = sa.create_engine(_psycopg(url), pool_pre_ping=True)
         event.listen(engine, "connect", partial(_prepare_postgresql, busy_timeout_seconds))
         return engine
-    engine = sa.create_engine(url, connect_args={"timeout": busy_timeout_seconds})
+    # A path may hold what means something in an address, such as a question mark.
+    file = sa.URL.create("sqlite", database=url.removeprefix("sqlite:///"))
+    engine = sa.create_engine(file, connect_args={"timeout": busy_timeout_seconds})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -101,7 +103,7 @@ def _engine(url: str, busy_timeout_seconds: float) -> Engine:
 def _psycopg(url: str) -> sa.URL:
     try:
         parsed = sa.make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter for a port that is no number
         parsed = None
     if parsed is None or parsed.drivername not in _PG_DRIVERS:
         # The address itself may hold a password.

@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 KEY_CHARACTERS_MAX = 512
+TITLE_CHARACTERS_MAX = 2000
 INDEXED_CHARACTERS = 128
 """Leading characters of a text field that its index holds; PostgreSQL's B-tree refuses long rows."""
 

@@ -98,7 +98,8 @@ def _recipe(options: Options) -> str:
     state = hashlib.sha256()
     for source in sources:
         state.update(source.read_bytes())
-    state.update(open_encoder(DEFAULT_ENCODER, options.models, print).fingerprint.encode())
+    encoder = open_encoder(DEFAULT_ENCODER, options.models, print)
+    state.update(f"{encoder.fingerprint} {encoder.centring}".encode())
     state.update(Analyzer(options.work / "dictionaries").version.encode())
     return state.hexdigest()
 

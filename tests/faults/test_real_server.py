@@ -52,3 +52,14 @@ def test_clients_that_hang_up_cost_nothing(service):
         client.sendall(half)
     assert service.search("birds", query="coin")["hits"][0]["key"] == "goldcrest"
     assert is_alive(web) and service.web().pid == web.pid
+
+
+@pytest.mark.parametrize("size", [b"zz", b"-5"])
+def test_malformed_chunks_are_the_fault_of_who_sent_them(service, size):
+    head = (
+        b"POST /v1/collections/birds/search HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", service.port), timeout=60) as client:
+        client.sendall(head + size + b"\r\n{}\r\n0\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 400 ")

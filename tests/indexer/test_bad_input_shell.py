@@ -15,6 +15,7 @@ from contextlib import closing
 
 import pytest
 
+import indexer.ingest
 from indexer.cli import run
 from tests.bad_files import BAD_FILES, WORDS, lines, pdf, record
 
@@ -326,9 +327,12 @@ def test_an_odd_question_is_a_question(home, shell, question):
         (["ingest", "-", "--key", os.fsdecode(b"\xff")], "invalid_input", "not valid UTF-8"),
         (["ingest", "-", "--text-field", os.fsdecode(b"\xff")], "invalid_input", "not valid UTF-8"),
         (["ingest", "-", "--key", "k", "--sync"], "invalid_input", "takes no --sync"),
+        (["ingest", "/dev/null", "--key", "k"], "invalid_input", "a file's key is its path"),
         (["evaluate", "/nowhere"], "invalid_input", "'/nowhere' does not exist"),
         (["serve", "--host", "0.0.0.0"], "invalid_input", "set XUNYI_API_KEY"),
         (["serve", "--host", "::"], "invalid_input", "set XUNYI_API_KEY"),
+        (["serve", "--host", "a..b"], "invalid_input", "set XUNYI_API_KEY"),
+        (["collections", "--home", "~nobody-of-this-name/x"], "invalid_input", "a user unknown here"),
         (["serve", "--port", "0"], "invalid_input", "0 is not in the range"),
         (["serve", "--workers", "0"], "invalid_input", "0 is not in the range"),
         (["dance"], "invalid_input", "No such command 'dance'"),
@@ -443,7 +447,10 @@ def test_a_database_that_cannot_be_opened(tmp_path, shell):
         ("XUNYI_DATABASE_URL", "mysql://me:secret@host/name", "invalid_input", "no PostgreSQL URL"),
         ("XUNYI_DATABASE_URL", "postgresql://127.0.0.1:1/x", "store_unavailable", "cannot be reached"),
         ("XUNYI_FOLDING_THRESHOLD", "many", "invalid_input", "XUNYI_FOLDING_THRESHOLD is 'many'"),
+        ("XUNYI_DATABASE_URL", "postgresql://me:secret@host:port/x", "invalid_input", "no PostgreSQL URL"),
         ("XUNYI_UPLOAD_BYTES_MAX", "0", "invalid_input", "a whole number above 0"),
+        ("XUNYI_UPLOAD_BYTES_MAX", "9" * 5000, "invalid_input", "of at most 15 digits"),
+        ("XUNYI_API_KEY", "\udcff", "invalid_input", "is not UTF-8"),
     ],
 )
 def test_a_setting_that_cannot_serve(home, shell, monkeypatch, name, value, code, words):
@@ -467,6 +474,38 @@ def test_serve_tells_in_one_sentence_why_it_cannot(home, monkeypatch):
     newer(home)
     done = program(home, "serve", "--port", port)
     assert done.returncode == 2 and done.stderr.count(b"\n") == 1 and b"home_too_new" in done.stderr
+
+
+def test_the_name_of_a_home_means_nothing_but_a_folder(tmp_path, shell, models_folder):
+    home = tmp_path / "what?mode=ro"
+    assert shell("collections", "--home", home)[0] == 0
+    assert [path.name for path in tmp_path.iterdir()] == [home.name] and (home / "xunyi.db").is_file()
+
+
+def test_the_largest_limit_takes_no_memory(tmp_path, home, shell, monkeypatch):
+    monkeypatch.setenv("XUNYI_UPLOAD_BYTES_MAX", "9" * 15)
+    (tmp_path / "small.txt").write_text(WORDS)
+    assert shell("ingest", tmp_path / "small.txt", "-c", "largest", "--home", home)[0] == 0
+
+
+def test_a_reader_that_fails_in_an_unforeseen_way_costs_its_file_alone(tmp_path, ingest, monkeypatch):
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    for name in ("a", "broken", "z"):
+        (notes / f"{name}.txt").write_text(f"{WORDS} {name}")
+    read = indexer.ingest.read_source
+
+    def failing(stream, name, *rest):
+        if "broken" in name:
+            raise RecursionError("nobody thought of this")
+        yield from read(stream, name, *rest)
+
+    monkeypatch.setattr(indexer.ingest, "read_source", failing)
+    status, summary = ingest(notes, "-c", "unforeseen")
+    assert (status, summary["created"]) == (2, 2)
+    ((code, sentence),) = refusals(summary).values()
+    assert code == "reader_failed"
+    assert "a bug of xunyi" in sentence and "nobody thought" not in sentence
 
 
 # Standard input

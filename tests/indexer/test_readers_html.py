@@ -108,6 +108,9 @@ def test_title(page, title):
         ("gb18030", "<meta charset=utf-8>"),
         ("gb18030", "<meta charset=no-such-thing>"),
         ("utf-8", "<meta charset=base64>"),
+        ("utf-8", "<meta charset=undefined>"),
+        ("utf-8", "<meta charset=unicode_escape>"),
+        ("utf-8", "<meta charset=utf-7>"),
         ("utf-8", "<meta charset=utf-16>"),
     ],
 )

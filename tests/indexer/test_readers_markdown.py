@@ -48,6 +48,12 @@ def test_a_number_sign_in_code_is_no_heading():
     assert (document.text, document.headings, document.title) == ("# comment", (), "page")
 
 
+@pytest.mark.parametrize("value", [r'"\UFFFFFFFF"', r'"\U00110000"', r'"\xZZ"'])
+def test_front_matter_that_names_no_character_is_text(value):
+    document = read(f"---\ntitle: {value}\n---\nwords")
+    assert "words" in document.text and value in document.text
+
+
 def test_front_matter_becomes_typed_fields():
     document = read(
         "---\ntitle: Tides\ndate: 2024-05-01T10:00:00+08:00\nlang: zh\nedition: 007\ncode: '12'\n"

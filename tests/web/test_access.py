@@ -111,7 +111,9 @@ def test_this_computer_may_be_called_by_its_names(client, host):
     assert client.get("/v1/openapi.json", headers={"Host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "192.168.1.7:8080", "[::2]", ""])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost.evil.example", "192.168.1.7:8080", "[::2]", "[::1", ""]
+)
 def test_no_other_name_may_lead_to_a_service_without_a_key(client, host):
     answer = client.get("/v1/openapi.json", headers={"Host": host})
     assert (answer.status_code, answer.json["code"]) == (403, "forbidden")
@@ -128,6 +130,7 @@ def test_with_a_key_any_name_may(guarded):
     [
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://["},
         {"Origin": "http://localhost:9999"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
@@ -175,3 +178,25 @@ def test_building_the_app_opens_nothing(tmp_path, settings):
     app = create_app(replace(settings, home=tmp_path / "not there"))
     assert app.test_client().get("/v1/openapi.json").status_code == 200
     assert app.extensions[EXTENSION]._service is None and not (tmp_path / "not there").exists()
+
+
+class Unread:
+    """A body that nobody may read."""
+
+    def read(self, *_):
+        raise AssertionError("the body was read")
+
+    readline = __iter__ = read
+
+
+@pytest.mark.parametrize("address", ["/upload", "/nothing", "/v1/collections/c/documents"])
+def test_of_a_stranger_no_body_is_read(guarded, address):
+    facts = {"CONTENT_LENGTH": "300000000", "CONTENT_TYPE": "multipart/form-data; boundary=x"}
+    answer = guarded.post(address, environ_overrides={**facts, "wsgi.input": Unread()})
+    assert answer.status_code == 401
+
+
+def test_a_body_of_another_type_is_refused_before_it_is_read(client, library):
+    facts = {"CONTENT_TYPE": "application/x-ndjson", "wsgi.input": Unread(), "wsgi.input_terminated": True}
+    answer = client.post(f"/v1/collections/{library}/search", environ_overrides=facts)
+    assert (answer.status_code, answer.json["code"]) == (415, "unsupported_media_type")

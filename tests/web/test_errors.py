@@ -1,3 +1,5 @@
+import io
+
 import pytest
 
 from search import errors as search_errors
@@ -172,6 +174,26 @@ def test_a_body_over_the_limit_is_refused_without_a_declared_length(client, sett
 
 
 def test_a_form_with_too_many_parts_is_refused(client):
-    parts = {f"field{number}": "x" for number in range(1001)}
+    parts = {f"field{number}": "x" for number in range(1003)}
     answer = client.post("/v1/collections/c/documents", data=parts, content_type="multipart/form-data")
     assert (answer.status_code, answer.json["code"]) == (413, "too_large")
+
+
+def test_as_many_files_as_the_readme_says_go_up_at_once(client, collection):
+    def files(count):
+        return [(io.BytesIO(b"Words."), f"{number}.txt") for number in range(count)]
+
+    client.get("/upload")
+    form = {
+        "form_token": client.get_cookie("xunyi_form").value,
+        "collection": collection,
+        "file": files(1000),
+    }
+    assert client.post("/upload", data=form, content_type="multipart/form-data").status_code == 303
+    answer = client.post(
+        f"/v1/collections/{collection}/documents",
+        data={"file": files(1001)},
+        content_type="multipart/form-data",
+    )
+    assert (answer.status_code, answer.json["code"]) == (422, "invalid_input")
+    assert "send at most 1000" in answer.json["detail"]

@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,3 +58,10 @@ def test_offsets_hold_and_only_white_space_changes(text):
     for joined in (paper_joined(text), all_joined(text)):
         assert len(joined) == len(text)
         assert all(new == old or old.isspace() for new, old in zip(joined, text, strict=True))
+
+
+@pytest.mark.parametrize("join", [all_joined, paper_joined])
+def test_a_long_run_of_blanks_is_read_once(join):
+    # Looked for again from each of its blanks, it would take minutes.
+    text = "a" + " " * 300_000 + "b\nc" + "\u3000\t" * 100_000
+    assert join(text) == text.replace("\n", " ")

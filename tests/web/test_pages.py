@@ -4,6 +4,7 @@ import html
 import io
 import re
 from dataclasses import replace
+from urllib.parse import quote
 
 import pytest
 
@@ -94,6 +95,15 @@ def test_every_page_speaks_both_languages(client, library):
         assert '<html lang="en">' in english.text and '<html lang="zh-CN">' in chinese.text
         assert "搜索" not in english.text and "搜索" in chinese.text
     assert '<html lang="zh-CN">' in client.get("/upload").text  # remembered
+
+
+def test_a_key_of_any_signs_has_its_page_in_both_languages(client, collection):
+    key = "rows.csv#a?b=100%25 of 表"
+    place = f"/v1/collections/{collection}/documents/{quote(key)}"
+    assert client.put(place, json={"text": "A row of a table."}).status_code == 201
+    page = client.get(f"/collections/{collection}/documents/{quote(key)}")
+    other = html.unescape(re.search(r'href="([^"]*lang=zh[^"]*)"', page.text)[1])
+    assert key in text_of(page) and key in text_of(client.get(other))
 
 
 def test_what_a_stranger_wrote_is_text_everywhere(client, collection):

@@ -16,6 +16,8 @@ from web.strict_json import json_object, parse
         (r'["\ud83d"]', r"\\ud83d is half of a surrogate pair"),
         (r'{"\uDC00": 1}', r"\\udc00 is half of a surrogate pair"),
         ("[" * 100_000, "nested too deeply"),
+        ("[" * 501 + "]" * 501, "nested more than 500 deep"),
+        ('{"a":' * 700 + "[1]" + "}" * 700, "nested more than 500 deep"),
         ("9" * 5000, "digits"),
     ],
 )
@@ -29,6 +31,14 @@ def test_what_is_json_is_read_as_it_stands():
         "a": [1, 2.5, -0.001, True, None],
         "笑": "😀 \\ud83d",
     }
+
+
+def test_as_deep_as_anything_means_is_taken():
+    value = parse("[" * 500 + "]" * 500)
+    for _ in range(499):
+        (value,) = value
+    assert value == []
+    assert parse("[" + "[1]," * 5000 + "[1]]") == [[1]] * 5001
 
 
 def test_a_parameter_should_hold_an_object():

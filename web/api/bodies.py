@@ -36,7 +36,11 @@ def read_object() -> None:
         InvalidInput: the body is JSON but no object, or a parameter is given that the view ignores.
     """
     wanted = current_app.view_functions[request.endpoint or ""].__annotations__
+    if request.method == "OPTIONS":
+        return
     if "body" in wanted:
+        if not request.is_json:
+            request.on_json_loading_failed(None)
         _refuse_cut_body()
         if not isinstance(request.get_json(), dict):
             raise InvalidInput("the body should be a JSON object")

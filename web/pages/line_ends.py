@@ -16,7 +16,8 @@ WIDEST_RANK = 0.9
 """The quantile of line widths that counts as the width of the paper; a few lines stand out."""
 
 WIDE = re.compile(r"[\u1100-\u115f\u2e80-\u33ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff01-\uff60]+")
-LINE_END = re.compile(r"[^\S\n]*\n(?=[^\S\n]*\S)")
+LINE_END = re.compile(r"(?<![^\S\n])[^\S\n]*\n(?=[^\S\n]*\S)")
+"""With the white space before it, looked for from its first character only: a run of blanks is read once."""
 
 
 def paper_joined(text: str) -> str:
