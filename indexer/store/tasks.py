@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from indexer.records import Problem, TaskInfo, TaskState, UploadedFile
+from indexer.store.storable import is_text
 from indexer.store.tables import TaskRow, UploadChunkRow, UploadRow
 from search.errors import TooLarge, UnknownTask
 
@@ -81,7 +82,9 @@ def get(connection: Connection, task_id: int) -> TaskInfo:
 
 
 def newest(connection: Connection, collection: str | None, limit: int) -> list[TaskInfo]:
-    """Return the newest tasks first."""
+    """Return the newest tasks first; of a collection whose name no database can hold there are none."""
+    if collection is not None and not is_text(collection):
+        return []
     query = sa.select(TaskRow.__table__).order_by(TaskRow.id.desc()).limit(limit)
     if collection is not None:
         query = query.where(TaskRow.collection == collection)

@@ -134,7 +134,8 @@ def test_newest_tasks_first(database):
     with database.read() as connection:
         assert [task.id for task in tasks.newest(connection, None, 2)] == numbers[:0:-1]
         assert [task.id for task in tasks.newest(connection, "a", 9)] == [numbers[2], numbers[0]]
-        assert tasks.newest(connection, "none", 9) == []
+        for nobody in ("none", "a\x00", "\ud800"):
+            assert tasks.newest(connection, nobody, 9) == []
     for unknown in (0, -1, numbers[-1] + 1):
         with pytest.raises(UnknownTask, match=f"there is no task {unknown}"):
             get(database, unknown)
