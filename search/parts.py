@@ -106,12 +106,32 @@ class LexicalPart:
         return Listing(ids, scores, True, 0.0 if ended else float(scores[-1]), self.alone and ended)
 
     def scores(self, ids: Ids) -> Vector:
-        """Return the weighted scores of given passages."""
-        return self.view.scores(self.terms, ids) * np.float32(self.factor)
+        """Return the weighted scores of given passages; a list that was made tells those it shows.
+
+        A list that ended before its depth shows all passages with a word of the query.
+        """
+        depth = max(self._listed, default=0)
+        if not depth:
+            return self.view.scores(self.terms, ids) * np.float32(self.factor)
+        listed = self._listed[depth]
+        shown, scores = places_among(ids, listed.ids), np.zeros(ids.size, dtype=np.float32)
+        scores[shown >= 0] = listed.scores[shown[shown >= 0]]
+        if listed.ids.size == depth and (shown < 0).any():
+            scores[shown < 0] = self.view.scores(self.terms, ids[shown < 0]) * np.float32(self.factor)
+        return scores
 
     def best(self, depth: int) -> float:
         """Return the weighted score of the best passage, 0 where none holds a word of the query."""
         return float(self.top(depth).scores.max(initial=0.0))
+
+
+def places_among(ids: Ids, shown: Ids) -> Ids:
+    """Return for each of ``ids`` its place in ``shown``, -1 where it is not there."""
+    if not shown.size:
+        return np.full(ids.size, -1, dtype=np.int64)
+    order = np.argsort(shown)
+    places = order[np.minimum(np.searchsorted(shown, ids, sorter=order), shown.size - 1)]
+    return np.where(shown[places] == ids, places, -1)
 
 
 @dataclass(frozen=True, slots=True)

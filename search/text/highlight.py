@@ -24,7 +24,7 @@ def highlights(text: str, query_terms: Iterable[str], analyzer: Analyzer, offset
     wanted = frozenset(query_terms)
     if not wanted:
         return []
-    found = sorted((token.start, token.end) for token in analyzer.tokens(text) if token.term in wanted)
+    found = sorted((token.start, token.end) for token in analyzer.tokens_among(text, wanted))
     merged: list[tuple[int, int]] = []
     for start, end in found:
         if merged and start <= merged[-1][1]:

@@ -73,6 +73,19 @@ SHARED = Analyzer()
 
 
 @settings(max_examples=100, deadline=None)
+@given(texts, texts)
+def test_tokens_among_wanted_terms_are_those_of_all_tokens(text, query):
+    every = SHARED.tokens(text)
+    for wanted in (SHARED.terms(query), [token.term for token in every[::2]], []):
+        assert SHARED.tokens_among(text, wanted) == [token for token in every if token.term in wanted]
+
+
+def test_traditional_words_are_found_among_simplified_ones():
+    found = SHARED.tokens_among("這個資料庫很大。麵包變硬。", SHARED.terms("数据 資料庫"))
+    assert (found[0].start, found[-1].end) == (2, 5)
+
+
+@settings(max_examples=100, deadline=None)
 @given(texts)
 def test_terms_are_those_of_the_tokens(text):
     assert SHARED.terms(text) == [token.term for token in SHARED.tokens(text)]

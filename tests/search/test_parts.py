@@ -6,9 +6,10 @@ import pytest
 from search.arrays import unit_rows
 from search.fusion import rank
 from search.languages import LanguageView
-from search.parts import LEAD_DOUBT, DensePart, LanguagePart, Pool
+from search.lexical.tantivy_index import TantivyIndex
+from search.parts import LEAD_DOUBT, DensePart, LanguagePart, LexicalPart, Pool, places_among
 from search.vectors.exact_index import ExactIndex
-from search.views import NO_IDS, Selection, VectorView
+from search.views import NO_IDS, LexicalView, Selection, VectorView
 
 D = 8
 
@@ -72,3 +73,29 @@ def test_a_ranking_with_a_handicap_of_either_sign_is_that_of_a_full_sort(handica
     expected = ids[np.lexsort((ids, -scores))][:150]
     assert found.exact
     assert [row.passage for row in found.rows] == expected.tolist()
+
+
+def test_places_by_hand():
+    assert places_among(np.array([5, 7, 9]), np.array([9, 2, 5])).tolist() == [2, -1, 0]
+    assert places_among(np.array([5]), NO_IDS).tolist() == [-1]
+    assert places_among(NO_IDS, np.array([1])).tolist() == []
+
+
+@pytest.mark.parametrize("depth", [None, 1, 7, 500])
+@pytest.mark.parametrize("filtered", [False, True])
+def test_what_a_list_tells_is_what_the_index_says(depth, filtered):
+    rng = np.random.default_rng(3)
+    words = [f"word{number}" for number in range(40)]
+    texts = [list(rng.choice(words, rng.integers(1, 30))) for _ in range(300)]
+    index = TantivyIndex.in_memory(list(enumerate(texts, start=1)), covers=300)
+    late = [list(rng.choice(words, 8)) for _ in range(20)]
+    view = LexicalView(index, np.arange(301, 321), late, np.array([3, 4]))
+    living = np.setdiff1d(np.arange(1, 321), [3, 4])
+    selection = Selection(living[rng.random(living.size) < 0.4]) if filtered else None
+    part = LexicalPart(view, ["word1", "word2"], selection, 0.25, alone=False)
+    if depth:
+        part.top(depth)
+    asked = rng.permutation(selection.ids if selection else living)[:100]
+    expected = view.scores(["word1", "word2"], asked) * np.float32(0.25)
+    np.testing.assert_array_equal(part.scores(asked), expected)
+    assert expected.any() and not expected.all()
