@@ -53,6 +53,12 @@ def test_a_question_finds_its_answer_in_the_other_language(home, capsys, questio
     assert found["degraded"] == []
 
 
+def test_a_question_needs_no_quotes(home, capsys):
+    quoted = answer(capsys, "search", "why does a loaf go hard", "--home", str(home))[1]
+    bare = answer(capsys, "search", "why", "does", "a", "loaf", "go", "hard", "--home", str(home))[1]
+    assert bare["hits"] == quoted["hits"]
+
+
 def test_parts_add_up_and_passages_are_what_their_offsets_name(home, capsys):
     _, found = answer(capsys, "search", "why is old bread hard in the fridge", "--home", str(home))
     assert len(found["hits"]) == 4

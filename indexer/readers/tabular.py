@@ -191,7 +191,10 @@ def checked_header(row: list[str] | SearchError | None, name: str, fields: Recor
         raise InvalidRecord(f"the header of {name} has two columns of the same name")
     if set(header).isdisjoint(fields.text):
         shown = ", ".join(header)[:200].encode(errors="replace").decode()
-        raise NoText(f"{name} has no text column: expected {listed(fields.text)}, found {shown}")
+        raise NoText(
+            f"{name} has no text column: expected {listed(fields.text)}, found {shown}; "
+            "choose one with --text-field"
+        )
     return header
 
 

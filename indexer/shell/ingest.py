@@ -122,12 +122,13 @@ def print_summary(summary: IngestSummary, console: Console) -> None:
     for problem in summary.problems[:SHOWN_PROBLEMS]:
         # A sentence that begins with the place needs it no second time.
         where = "" if problem.detail.startswith(problem.where) else f"{problem.where}: "
-        options.errors_console.print(f"refused: {where}{problem.detail} ({problem.code})", markup=False)
+        told = f"refused: {where}{problem.detail} ({problem.code})"
+        options.errors_console.print(told, markup=False, soft_wrap=True)  # one line each, for other programs
     more = summary.refused - min(len(summary.problems), SHOWN_PROBLEMS)
     if more > 0:
         options.errors_console.print(f"... and {more} more; --json names them")
     for told in summary.notes:
-        options.errors_console.print(told, markup=False)
+        options.errors_console.print(told, markup=False, soft_wrap=True)
     counts = {
         "created": summary.created,
         "updated": summary.updated,

@@ -17,7 +17,7 @@ SHOWN_CHARACTERS = 320
 
 
 @click.command()
-@click.argument("query")
+@click.argument("words", nargs=-1, required=True, metavar="QUERY")
 @options.collection_option
 @options.limit_option
 @click.option("--mode", help=f"One of {', '.join(MODES)} (default: hybrid).")
@@ -26,7 +26,7 @@ SHOWN_CHARACTERS = 320
 @options.json_option
 @options.home_option
 def search(
-    query: str,
+    words: tuple[str, ...],
     collection: str,
     limit: int,
     mode: str | None,
@@ -37,7 +37,7 @@ def search(
 ) -> int:
     """Find the passages that answer QUERY, whatever their language."""
     request = SearchRequest(
-        query=query,
+        query=" ".join(words),
         limit=limit,
         mode=mode,  # type: ignore[arg-type]  # the service checks it, for every edge alike
         filter=options.filter_of(filter_text),
