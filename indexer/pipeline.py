@@ -25,6 +25,7 @@ from indexer.store.collections import Collection
 from indexer.store.documents import PreparedDocument, PreparedPassage
 from indexer.store.fields import checked_metadata
 from indexer.store.sessions import Database
+from indexer.store.storable import is_text
 from indexer.store.tables import KEY_CHARACTERS_MAX, TITLE_CHARACTERS_MAX
 from search.encoders.base import Encoder
 from search.errors import InvalidRecord, NoText
@@ -166,7 +167,7 @@ def checked(incoming: Incoming) -> Incoming:
             key=key[:100].encode("ascii", "backslashreplace").decode(),
         )
     for name, text in (("title", incoming.extracted.title), ("text", incoming.extracted.text)):
-        if any(character == "\x00" or "\ud800" <= character <= "\udfff" for character in text):
+        if not is_text(text):
             raise InvalidRecord(f"the {name} holds a character that is no text (NUL or half a character)")
     if len(incoming.extracted.title) > TITLE_CHARACTERS_MAX:
         raise InvalidRecord(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from indexer.store.storable import is_text
 from search.errors import InvalidInput
 
 MEBIBYTE = 1024 * 1024
@@ -71,7 +72,7 @@ def _folder(named: str | Path) -> Path:
 
 
 def _key(given: str | None) -> str | None:
-    if given and any("\ud800" <= character <= "\udfff" for character in given):
+    if given and not is_text(given):
         raise InvalidInput("XUNYI_API_KEY is not UTF-8; choose a key of letters and digits")
     return given or None
 

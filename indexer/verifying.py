@@ -62,17 +62,35 @@ def verify(service: Service) -> Verification:
 def _settled(service: Service, collection: Collection, check: CacheCheck) -> list[Problem]:
     """Return what is wrong with a cache that nobody was making anew while it was looked at.
 
-    Its keeper may publish another one between any two lines of a check, and take the old one away; what is
-    really damaged stays so.
+    Its keeper may publish another one between any two lines of a check, and take the old one away.  Then the
+    rows name another one, or will in a moment; where they do not, nothing is looked at twice.
     """
     problems: list[Problem] = []
     for _ in range(ATTEMPTS):
         with service.database.read() as connection:
-            problems = list(check(service, connection, collections.get(connection, collection.name)))
+            current = collections.get(connection, collection.name)
+            named = _named(connection, current)
+            try:
+                problems = list(check(service, connection, current))
+            except lexical_caches.Unnoted as ahead:
+                problems, named = [_damaged("lexical index", ahead)], ()
         if not problems:
             break
+        with service.database.read() as connection:
+            if named == _named(connection, collections.get(connection, collection.name)):
+                break
         sleep(PAUSE_SECONDS)
     return problems
+
+
+def _named(connection: Connection, collection: Collection) -> tuple[object, ...]:
+    """Return which caches the rows name for a collection."""
+    row = lexical_caches.row_of(connection, collection.id)
+    return collection.active_generation_id, row and (row.folder, row.covers)
+
+
+def _damaged(where: str, error: Exception) -> Problem:
+    return Problem(where, "cache_damaged", str(error))
 
 
 def _database(connection: Connection, dialect: str) -> Iterator[Problem]:
@@ -143,7 +161,7 @@ def _generation(service: Service, connection: Connection, collection: Collection
         index = generations.open_generation(service.settings.caches_folder, manifest, encoder)
         change = changes.since(connection, collection.id, manifest.covers, collection.change_number)
     except (DamagedArtifact, SearchError, changes.LogPruned) as error:
-        yield Problem(where, "cache_damaged", str(error))
+        yield _damaged(where, error)
         return
     seen = 0
     mean = passage_mean(encoder.passage_means, manifest.chinese_share)
@@ -161,15 +179,21 @@ def _generation(service: Service, connection: Connection, collection: Collection
 
 
 def _lexical(service: Service, connection: Connection, collection: Collection) -> Iterator[Problem]:
-    """The lexical index holds exactly the passages that were there at its marker."""
+    """The lexical index holds exactly the passages that were there at its marker.
+
+    Raises:
+        Unnoted: it goes to another change than its row says.
+    """
     row = lexical_caches.row_of(connection, collection.id)
     if row is None:
         return
     try:
         index = lexical_caches.open_index(service.settings.caches_folder, row, service.analyzer)
         change = changes.since(connection, collection.id, index.marker, collection.change_number)
+    except lexical_caches.Unnoted:
+        raise
     except (DamagedArtifact, changes.LogPruned) as error:
-        yield Problem("lexical index", "cache_damaged", str(error))
+        yield _damaged("lexical index", error)
         return
     everything = passages.all_ids(connection, collection.id)
     expected = np.setdiff1d(everything, change.added)

@@ -11,6 +11,7 @@ from search.fusion import Listing
 from search.languages import LanguageView
 from search.views import LexicalView, Selection, VectorView
 
+NOTHING_LISTED = Listing(np.empty(0, np.int64), np.empty(0, np.float32), True, 0.0, False)
 LEAD_PASSAGES = 20
 """How many of a language's best passages say how near that language lies to a question by itself."""
 LEAD_DOUBT = 100
@@ -111,9 +112,7 @@ class LexicalPart:
         A list that ended before its depth shows all passages with a word of the query.
         """
         depth = max(self._listed, default=0)
-        if not depth:
-            return self.view.scores(self.terms, ids) * np.float32(self.factor)
-        listed = self._listed[depth]
+        listed = self._listed.get(depth, NOTHING_LISTED)
         shown, scores = places_among(ids, listed.ids), np.zeros(ids.size, dtype=np.float32)
         scores[shown >= 0] = listed.scores[shown[shown >= 0]]
         if listed.ids.size == depth and (shown < 0).any():
@@ -149,7 +148,7 @@ class LanguagePart:
 
     def top(self, k: int) -> Listing:
         """Return nothing: this part only takes away, and ``DensePart`` counts it into its ceiling."""
-        return Listing(np.empty(0, np.int64), np.empty(0, np.float32), True, 0.0, False)
+        return NOTHING_LISTED
 
     def scores(self, ids: Ids) -> Vector:
         """Return minus the handicap for passages in the question's language, else 0."""

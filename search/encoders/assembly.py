@@ -124,11 +124,11 @@ def _reference(source: SourceModel, graph: Graph, texts: Sequence[str], role: Ro
 
 
 def _means(graph: Graph, languages: tuple[Language, ...]) -> Means:
-    kinds = [_means_of(graph, {language: questions(language) for language in languages}, "query")]
-    texts = {language: joined_pairs(passages(language)) for language in languages}
-    kinds.append(_means_of(graph, texts, "passage"))
-    (queries, query_tokens), (passage_vectors, passage_tokens) = kinds
-    return Means(queries, passage_vectors, query_tokens, passage_tokens)
+    asked = {language: questions(language) for language in languages}
+    told = {language: joined_pairs(passages(language)) for language in languages}
+    query_vectors, query_tokens = _means_of(graph, asked, "query")
+    passage_vectors, passage_tokens = _means_of(graph, told, "passage")
+    return Means(query_vectors, passage_vectors, query_tokens, passage_tokens)
 
 
 def _means_of(

@@ -38,13 +38,7 @@ class Graph:
     def encode(self, texts: Sequence[str], role: Role) -> Matrix:
         """Return unit rows ``(len(texts), dimension)``; a text without any piece is a zero row."""
         rows = np.zeros((len(texts), self._settings.dimension), dtype=np.float32)
-
-        def fill(position: int) -> None:
-            states = self._states(texts[position], role)
-            if len(states):
-                rows[position] = pooled(states, self._settings.pooling)
-
-        self._for_each(len(texts), fill)
+        self._for_each(len(texts), lambda position: self._read(texts[position], role, rows[position]))
         return rows
 
     def encode_tokens(self, texts: Sequence[str], role: Role) -> tuple[Matrix, list[TokenStates]]:
@@ -54,9 +48,8 @@ class Graph:
         tokens = [nothing] * len(texts)
 
         def fill(position: int) -> None:
-            states = self._states(texts[position], role)
+            states = self._read(texts[position], role, rows[position])
             if len(states):
-                rows[position] = pooled(states, self._settings.pooling)
                 spans = self.input.spans(texts[position], role)
                 begin = self.input.begin(role)
                 tokens[position] = TokenStates(states[begin : begin + len(spans)], spans)
@@ -64,20 +57,24 @@ class Graph:
         self._for_each(len(texts), fill)
         return rows, tokens
 
-    def _for_each(self, count: int, fill: Callable[[int], None]) -> None:
+    def _for_each(self, count: int, fill: Callable[[int], object]) -> None:
         if count == 1:
             fill(0)
         else:
             # Exhausting the results raises the first failure, and cancels what has not begun.
             list(self._pool.map(fill, range(count)))
 
-    def _states(self, text: str, role: Role) -> States:
-        """Return the last layer's states ``(n, dimension)`` of all that is read for a text."""
+    def _read(self, text: str, role: Role, row: Vector) -> States:
+        """Return the last layer's states ``(n, dimension)`` of all that is read, and their pool in ``row``.
+
+        Of a text without any piece there are none, and ``row`` stays as it is.
+        """
         ids = self.input.ids(text, role)
         if not ids:
             return np.empty((0, self._settings.dimension), dtype=np.float32)
         batch = np.array([ids], dtype=np.int64)
         states: States = self._session.run(None, {"input_ids": batch})[0][0]
+        row[:] = pooled(states, self._settings.pooling)
         return states
 
 

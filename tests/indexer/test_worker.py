@@ -1,7 +1,6 @@
 """The worker and its tasks: a stop that comes in the middle costs nothing."""
 
 import io
-import time
 
 import pytest
 
@@ -11,8 +10,7 @@ from indexer.settings import Settings
 from indexer.store import tasks
 from indexer.store.tables import TaskRow
 from indexer.worker import Worker
-
-PATIENCE_SECONDS = 30
+from tests.faults.processes import soon
 
 
 @pytest.fixture
@@ -34,10 +32,7 @@ class Slow(Worker):
 
     def _ingest(self, task):
         self.stop.set()
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while row(self._service, task.id)[0] != "enqueued":
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        soon(lambda: row(self._service, task.id)[0] == "enqueued")
         super()._ingest(task)
 
 
