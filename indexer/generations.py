@@ -27,8 +27,9 @@ from search.arrays import Ids, Matrix, Vector
 from search.artifacts import DamagedArtifact, describe, publish, verify
 from search.centring import centred, passage_mean
 from search.encoders.base import Encoder
-from search.vectors.base import VectorIndex
+from search.vectors.base import Mask, VectorIndex
 from search.vectors.faiss_index import FlatFile, GraphFile, write_flat, write_graph
+from search.views import contained
 
 log = logging.getLogger(__name__)
 
@@ -133,9 +134,17 @@ def build(
             covers = collections.newest_change(connection, collection)
             count = passages.count(connection, collection.id)
             kind = "hnsw" if count > hnsw_threshold else "flat"
-            share = passages.chinese_ids(connection, collection.id).size / max(count, 1)
-            mean = passage_mean(encoder.passage_means, share)
-            _write(connection, collection, aside, kind, count, mean)
+            chinese = passages.chinese_ids(connection, collection.id)
+            share = chinese.size / max(count, 1)
+            _write(
+                connection,
+                collection,
+                aside,
+                kind,
+                count,
+                passage_mean(encoder.passage_means, share),
+                chinese,
+            )
         files = describe(aside)
         publish(aside, caches / folder)
     except BaseException:
@@ -182,9 +191,15 @@ def _activate(database: Database, collection: Collection, manifest: dict[str, An
 
 
 def _write(
-    connection: Connection, collection: Collection, folder: Path, kind: str, count: int, mean: Vector
+    connection: Connection,
+    collection: Collection,
+    folder: Path,
+    kind: str,
+    count: int,
+    mean: Vector,
+    chinese: Ids,
 ) -> None:
-    kept: list[Ids] = []
+    kept: list[Ids] = [np.empty(0, dtype=np.int64)]
 
     def rows() -> Iterator[Matrix]:
         for ids, block in passages.vector_blocks(
@@ -193,12 +208,15 @@ def _write(
             kept.append(ids)
             yield centred(block, mean)
 
+    def in_chinese() -> Mask:
+        """Tell the languages apart: searches ask for one at a time."""
+        return contained(np.concatenate(kept), chinese)
+
     if kind == "hnsw":
-        write_graph(folder / VECTORS_FILE, collection.dimension, rows())
+        write_graph(folder / VECTORS_FILE, collection.dimension, rows(), in_chinese)
     else:
-        write_flat(folder / VECTORS_FILE, collection.dimension, count, rows())
-    ids = np.concatenate(kept) if kept else np.empty(0, dtype=np.int64)
-    np.save(folder / IDS_FILE, ids, allow_pickle=False)
+        write_flat(folder / VECTORS_FILE, collection.dimension, count, rows(), in_chinese)
+    np.save(folder / IDS_FILE, np.concatenate(kept), allow_pickle=False)
 
 
 def sweep(database: Database, caches: Path, collection: Collection) -> None:

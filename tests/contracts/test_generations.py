@@ -42,6 +42,8 @@ on_sqlite = pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 WORDS = ["badger", "otter", "heron", "水獭", "willow", "reed"]
 FLAT_BELOW = 30
 """Passages up to which the toy generations are flat."""
+FILES = ["ids.npy", "vectors.coarse.faiss", "vectors.coarse.json", "vectors.coarse.npy", "vectors.faiss"]
+"""What a generation consists of."""
 
 
 @pytest.fixture(scope="module")
@@ -179,11 +181,7 @@ def test_a_generation_is_a_folder_of_immutable_files_that_its_manifest_describes
         files=manifest.files,
         damaged=False,
     )
-    assert (
-        sorted(manifest.files)
-        == sorted(path.name for path in folder.iterdir())
-        == ["ids.npy", "vectors.faiss"]
-    )
+    assert sorted(manifest.files) == sorted(path.name for path in folder.iterdir()) == FILES
     for path in folder.iterdir():
         assert path.stat().st_mode & 0o222 == 0
         assert path.stat().st_size == manifest.files[path.name]["bytes"]
@@ -418,7 +416,7 @@ DAMAGES = [truncate, empty, flip_a_bit, remove_file, remove_folder, rename_over,
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("name", ["vectors.faiss", "ids.npy"])
+@pytest.mark.parametrize("name", FILES)
 @on_sqlite
 def test_damage_found_on_opening_degrades_and_heals(filled, damage, name):
     broken = filled.manifest()
@@ -444,7 +442,7 @@ def test_damage_found_on_opening_degrades_and_heals(filled, damage, name):
 
 
 @pytest.mark.parametrize("damage", [remove_file, remove_folder, rename_over, rename_away, truncate])
-@pytest.mark.parametrize("name", ["vectors.faiss", "ids.npy"])
+@pytest.mark.parametrize("name", FILES)
 @on_sqlite
 def test_damage_done_while_in_use_degrades_and_heals(filled, damage, name):
     broken = filled.assert_right()
@@ -467,6 +465,8 @@ def test_a_search_under_way_keeps_the_files_it_has_mapped(filled, damage):
     before = snapshot.vectors.search(query, 8, None)[0].tolist()
     words = snapshot.words.search(["otter"], 8, None)[0].tolist()
     damage(filled.folder() / "vectors.faiss")
+    if damage in (remove_file, rename_over):
+        damage(filled.folder() / "vectors.coarse.faiss")
     damage(next(filled.folder("lexical").glob("*.term")))
     assert snapshot.vectors.search(query, 8, None)[0].tolist() == before
     assert snapshot.words.search(["otter"], 8, None)[0].tolist() == words

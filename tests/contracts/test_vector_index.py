@@ -1,5 +1,6 @@
 """Every ``VectorIndex`` answers as brute force in float64 does: same ids, same scores, same order."""
 
+import json
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -10,7 +11,9 @@ import pytest
 
 from search.arrays import unit_rows
 from search.artifacts import DamagedArtifact
+from search.vectors.coarse import CoarseCopy, write_coarse
 from search.vectors.exact_index import ExactIndex
+from search.vectors.faiss_files import asked
 from search.vectors.faiss_index import FlatFile, GraphFile, write_flat, write_graph
 from search.vectors.scoring import exact_scores, mask_of, positions
 
@@ -40,19 +43,24 @@ def reference(ids, rows, query, k, mask=None):
     return ids[order], scores[order]
 
 
+def groups_of(rows):
+    """Return what tells two kinds of rows apart, which lie mixed."""
+    return lambda: rows[:, 0] > 0
+
+
 def build_exact(folder, ids, rows):
     return ExactIndex(ids, rows)
 
 
 def build_flat(folder, ids, rows):
-    path = folder / f"flat-{len(list(folder.iterdir()))}.faiss"
-    write_flat(path, rows.shape[1], len(rows), np.array_split(rows, 3))
+    path = folder / f"flat{len(list(folder.iterdir()))}.faiss"
+    write_flat(path, rows.shape[1], len(rows), np.array_split(rows, 3), groups_of(rows))
     return FlatFile(path, ids, rows.shape[1])
 
 
 def build_graph(folder, ids, rows):
-    path = folder / f"graph-{len(list(folder.iterdir()))}.faiss"
-    write_graph(path, rows.shape[1], np.array_split(rows, 3))
+    path = folder / f"graph{len(list(folder.iterdir()))}.faiss"
+    write_graph(path, rows.shape[1], np.array_split(rows, 3), groups_of(rows))
     return GraphFile(path, ids, rows.shape[1])
 
 
@@ -236,14 +244,14 @@ def test_a_flat_file_is_what_faiss_writes(tmp_path, count):
     index = faiss.IndexFlatIP(24)
     index.add(rows)
     faiss.write_index(index, str(tmp_path / "faiss"))
-    write_flat(tmp_path / "ours", 24, count, np.array_split(rows, 7))
+    write_flat(tmp_path / "ours", 24, count, np.array_split(rows, 7), groups_of(rows))
     assert (tmp_path / "ours").read_bytes() == (tmp_path / "faiss").read_bytes()
 
 
 def test_a_flat_file_takes_as_many_rows_as_were_announced(tmp_path):
     rows = random_unit_rows(np.random.default_rng(SEED), 5, 8)
     with pytest.raises(ValueError, match="5 rows were given where 6 were announced"):
-        write_flat(tmp_path / "short", 8, 6, [rows])
+        write_flat(tmp_path / "short", 8, 6, [rows], groups_of(rows))
 
 
 OPENERS = {"flat": (FlatFile, build_flat), "graph": (GraphFile, build_graph)}
@@ -255,8 +263,7 @@ def written(request, tmp_path):
     opener, build = request.param
     rows = random_unit_rows(np.random.default_rng(SEED), 50, 16)
     build(tmp_path, np.arange(50), rows)
-    (path,) = tmp_path.iterdir()
-    return path, opener
+    return next(path for path in tmp_path.iterdir() if "coarse" not in path.name), opener
 
 
 def test_a_truncated_file_is_damaged(written):
@@ -289,6 +296,68 @@ def test_a_missing_file_is_damaged(written):
         opener(path, np.arange(50), 16)
 
 
+@pytest.mark.parametrize("file", ["coarse.faiss", "coarse.json", "coarse.npy"])
+def test_a_coarse_copy_that_is_missing_truncated_or_of_other_rows_is_damaged(written, tmp_path, file):
+    path, opener = written
+    copy = path.with_name(f"{path.stem}.{file}")
+    content = copy.read_bytes()
+    for length in (0, 10, len(content) // 2, len(content) - 1):
+        copy.write_bytes(content[:length])
+        with pytest.raises(DamagedArtifact):
+            opener(path, np.arange(50), 16)
+    (tmp_path / "other").mkdir()
+    build_flat(tmp_path / "other", np.arange(40), random_unit_rows(np.random.default_rng(SEED), 40, 8))
+    copy.write_bytes((tmp_path / "other" / f"flat0.{file}").read_bytes())
+    with pytest.raises(DamagedArtifact):
+        opener(path, np.arange(50), 16)
+    copy.unlink()
+    with pytest.raises(DamagedArtifact):
+        opener(path, np.arange(50), 16)
+
+
+def coarse_fields():
+    """Yield rows and queries of several kinds, and how far off a score may be at most."""
+    generator = np.random.default_rng(SEED)
+    for dimension in (8, 33, 64, 384):
+        uneven = np.geomspace(1, 1e-4, dimension).astype(np.float32)
+        queries = random_unit_rows(generator, 6, dimension)
+        yield random_unit_rows(generator, 5000, dimension), queries, 0.04
+        yield unit_rows(random_unit_rows(generator, 5000, dimension) * uneven), queries, 1
+        yield clustered_rows(generator, 5000, dimension), unit_rows(queries * uneven), 0.04
+    yield np.zeros((300, 64), np.float32), random_unit_rows(generator, 2, 64), 0.04
+
+
+def test_the_error_of_a_coarse_score_is_within_its_margin(tmp_path):
+    for number, (rows, queries, widest) in enumerate(coarse_fields()):
+        write_coarse(tmp_path / f"{number}.faiss", rows, groups_of(rows)())
+        copy = CoarseCopy(tmp_path / f"{number}.faiss", rows)
+        for query in queries:
+            whole, unit = copy._in_multiples(query)
+            margin = copy._margin(query, unit * whole / copy._scales)
+            rough, found = asked(copy._index, whole, len(rows), None)
+            found = copy._order[found]
+            apart = np.abs(unit * rough - rows[found].astype(np.float64) @ query.astype(np.float64))
+            assert found.size == len(rows) and apart.max() <= margin
+            assert margin < widest
+
+
+def test_a_coarse_copy_is_what_faiss_writes(tmp_path):
+    rows = random_unit_rows(np.random.default_rng(SEED), 5000, 24)
+    write_coarse(tmp_path / "rows.faiss", rows, rows[:, 0] > 0)
+    rows = np.concatenate([rows[rows[:, 0] <= 0], rows[rows[:, 0] > 0]])
+    told = json.loads((tmp_path / "rows.coarse.json").read_text("utf-8"))
+    scales, error = np.array(told["scales"], np.float32), told["error"]
+    np.testing.assert_allclose(scales, np.abs(rows).max(axis=0) / 127, rtol=1e-6)
+    index = faiss.IndexScalarQuantizer(
+        24, faiss.ScalarQuantizer.QT_8bit_direct_signed, faiss.METRIC_INNER_PRODUCT
+    )
+    index.add(np.rint(rows / scales))
+    faiss.write_index(index, str(tmp_path / "faiss"))
+    assert (tmp_path / "rows.coarse.faiss").read_bytes() == (tmp_path / "faiss").read_bytes()
+    copied = index.reconstruct_n(0, 5000).astype(np.float64) * scales
+    assert error == pytest.approx(np.linalg.norm(rows - copied, axis=1).max(), rel=1e-9)
+
+
 FLIPPING = """
 import sys
 import numpy as np
@@ -316,7 +385,7 @@ print(*opened)
 def test_a_flipped_bit_in_the_header_is_damage_or_means_nothing(tmp_path):
     """In a process of its own: a header believed blindly could take the process down."""
     build_flat(tmp_path, np.arange(50), random_unit_rows(np.random.default_rng(SEED), 50, 16))
-    (path,) = tmp_path.iterdir()
+    path = tmp_path / "flat0.faiss"
     told = subprocess.run(
         [sys.executable, "-c", FLIPPING, path], capture_output=True, text=True, check=True, timeout=50
     )
@@ -346,8 +415,8 @@ print(anonymous() - before, index.ids.nbytes, *found[0])
 
 def test_a_flat_file_stays_out_of_a_process_s_own_memory(tmp_path):
     rows = random_unit_rows(np.random.default_rng(SEED), 100_000, 64)
-    write_flat(tmp_path / "large", 64, 100_000, [rows])
-    write_flat(tmp_path / "small", 64, 1000, [rows[:1000]])
+    write_flat(tmp_path / "large", 64, 100_000, [rows], groups_of(rows))
+    write_flat(tmp_path / "small", 64, 1000, [rows[:1000]], groups_of(rows[:1000]))
     told = subprocess.run(
         [sys.executable, "-c", RESIDENT, tmp_path / "large", tmp_path / "small"],
         capture_output=True,

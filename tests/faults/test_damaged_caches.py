@@ -100,6 +100,8 @@ DAMAGES = [
     ("vectors-*/vectors.faiss", truncated),
     ("vectors-*/vectors.faiss", flipped),
     ("vectors-*/vectors.faiss", removed),
+    ("vectors-*/vectors.coarse.faiss", flipped),
+    ("vectors-*/vectors.coarse.json", truncated),
     ("vectors-*/ids.npy", flipped),
     ("vectors-*", removed),
     ("lexical-*/*/*.term", truncated),
@@ -220,6 +222,7 @@ def overwritten(path, lot):
     [
         ("vectors-*/vectors.faiss", removed),
         ("vectors-*/vectors.faiss", overwritten),
+        ("vectors-*/vectors.coarse.faiss", overwritten),
         ("vectors-*", removed),
         ("lexical-*/*/*.term", removed),
         ("lexical-*/*/*.idx", overwritten),

@@ -1,61 +1,10 @@
-"""What is remembered of a question never changes its answer: neither the scan of the vectors nor the tail."""
-
-from threading import Thread
+"""What is remembered of a question never changes its answer."""
 
 import numpy as np
-import pytest
 
-from search.arrays import unit_rows
 from search.lexical.bm25 import score_passages
 from search.lexical.tantivy_index import TantivyIndex
-from search.vectors.exact_index import ExactIndex
-from search.vectors.faiss_index import FlatFile, write_flat
 from search.views import LexicalView, Selection, contained
-
-COUNT, DIMENSION = 2000, 16
-
-
-@pytest.fixture(scope="module")
-def field():
-    generator = np.random.default_rng(20240501)
-    ids = np.cumsum(generator.integers(1, 4, COUNT))
-    rows, queries = (
-        unit_rows(generator.standard_normal((count, DIMENSION)).astype(np.float32)) for count in (COUNT, 8)
-    )
-    masks = [None, *(generator.random(COUNT) < share for share in (0.9, 0.5, 0.3, 0.2, 0.01, 0))]
-    return ids, rows, queries, masks
-
-
-@pytest.fixture
-def flat(field, tmp_path):
-    write_flat(tmp_path / "rows.faiss", DIMENSION, COUNT, [field[1]])
-    return FlatFile(tmp_path / "rows.faiss", field[0], DIMENSION)
-
-
-def assert_alike(index, judge, query, masks):
-    for k in (1, 10, 300):
-        for mask in masks:
-            for found, expected in zip(
-                index.search(query, k, mask), judge.search(query, k, mask), strict=True
-            ):
-                np.testing.assert_array_equal(found, expected)
-
-
-def test_one_query_may_be_asked_in_many_ways_and_another_in_between(field, flat):
-    ids, rows, queries, masks = field
-    judge = ExactIndex(ids, rows)
-    for query, other in zip(queries, queries[::-1], strict=True):
-        assert_alike(flat, judge, query, masks)  # the first list scans, the others know
-        assert_alike(flat, judge, other, masks[::-1])  # the first lists look at few rows
-
-
-def test_threads_do_not_share_what_they_remember(field, flat):
-    mine, theirs = field[2][0], field[2][1]
-    flat.search(mine, 1)
-    another = Thread(target=flat.search, args=(theirs, 1))
-    another.start()
-    another.join()
-    assert flat._scan._knows(mine)
 
 
 def test_a_tail_that_grows_and_shrinks_is_scored_anew():
