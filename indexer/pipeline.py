@@ -32,8 +32,12 @@ from search.errors import InvalidRecord, NoText
 from search.text.language import language
 
 BATCH_DOCUMENTS = 32
-_MEDIA_TYPE = re.compile(r"(?=.{3,200}\Z)[\w.+-]+/[\w.+-]+( *;[ -~]*)?", re.ASCII)
 BATCH_CHARACTERS = 64_000
+MEDIA_TYPE = (
+    "^(application|audio|font|haptics|image|message|model|multipart|text|video)"
+    "/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}$"
+)
+"""A registered type and a well-formed subtype (RFC 6838, section 4.2), in the one spelling for filters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +162,7 @@ def checked(incoming: Incoming) -> Incoming:
 
     Raises:
         NoText: there is nothing in it to search for.
-        InvalidRecord: its key or its metadata cannot be stored as they are.
+        InvalidRecord: its key, title, media type or metadata cannot be stored as they are.
     """
     key = incoming.key
     if not key or len(key) > KEY_CHARACTERS_MAX or any(not _storable(character) for character in key):
@@ -174,8 +178,12 @@ def checked(incoming: Incoming) -> Incoming:
             f"the title has {len(incoming.extracted.title)} characters, and one that stands in every passage "
             f"may have {TITLE_CHARACTERS_MAX}"
         )
-    if not _MEDIA_TYPE.fullmatch(incoming.extracted.media_type):
-        raise InvalidRecord("the media type must be one such as text/plain, of at most 200 characters")
+    media_type = incoming.extracted.media_type
+    if not re.fullmatch(MEDIA_TYPE, media_type):
+        raise InvalidRecord(
+            f"{media_type[:200]!r} is no media type; give a type and subtype in lower case "
+            "without parameters, such as text/markdown"
+        )
     if not incoming.extracted.text.strip():
         raise NoText("the document has no text; there is nothing to search for in it")
     checked_metadata(incoming.extracted.fields)

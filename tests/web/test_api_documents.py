@@ -96,6 +96,47 @@ def test_a_document_that_cannot_be_stored_is_refused(client, collection, body, s
     assert sentence in answer.json["detail"]
 
 
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "",
+        "nonsense",
+        "banana/split",
+        "text/",
+        "text/-",
+        "Text/Plain",
+        " text/plain",
+        "text/plain\n",
+        "text/plain; charset=utf-8",
+        "text/html;<script>",
+        "text/纯",
+        "text/" + "x" * 128,
+    ],
+)
+def test_a_media_type_that_is_none_is_refused(client, collection, media_type):
+    address = f"/v1/collections/{collection}/documents/k"
+    answer = client.put(address, json={"text": "words", "media_type": media_type})
+    assert (answer.status_code, answer.json["code"]) == (422, "invalid_record")
+    assert f"{media_type!r} is no media type" in answer.json["detail"]
+    assert "such as text/markdown" in answer.json["detail"]
+    assert client.get(address).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "text/markdown",
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        "image/svg+xml",
+    ],
+)
+def test_a_media_type_is_kept_and_filtered_by(client, collection, media_type):
+    address = f"/v1/collections/{collection}/documents/k"
+    assert client.put(address, json={"text": "words", "media_type": media_type}).status_code == 201
+    assert client.get(address).json["document"]["media_type"] == media_type
+    assert keys(client, collection, filter=json.dumps({"document.media_type": media_type})) == ["k"]
+
+
 def test_bulk_gives_each_line_its_status_and_loses_none(client, collection, settings):
     data = "\n".join(
         [

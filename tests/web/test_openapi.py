@@ -117,6 +117,11 @@ def test_every_record_of_the_service_is_in_it_with_all_its_fields(document):
         assert list(schemas[record.__name__]["properties"]) == list(record.__dataclass_fields__)
 
 
+def test_it_says_what_a_media_type_may_be(document):
+    pattern = document["components"]["schemas"]["DocumentBody"]["properties"]["media_type"]["pattern"]
+    assert re.search(pattern, "text/markdown") and not re.search(pattern, "Text/Markdown; x=y")
+
+
 @pytest.mark.parametrize("wrong", [{}, {"start": "1"}, {"start": True}, {"start": 1, "end": 2}, [1], None])
 def test_the_check_finds_what_is_wrong(wrong):
     span = {"type": "object", "properties": {"start": {"type": "integer"}}, "required": ["start"]}

@@ -14,6 +14,7 @@ from flask_openapi3.types import ResponseDict
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
+from indexer.pipeline import MEDIA_TYPE
 from indexer.records import (
     CollectionInfo,
     Deleted,
@@ -38,6 +39,13 @@ REFERENCE = "#/components/schemas/{model}"
 
 Limit = Annotated[int, Field(json_schema_extra={"minimum": 1, "maximum": LIMIT_MAX})]
 Query = Annotated[str, Field(json_schema_extra={"maxLength": QUERY_CHARACTERS_MAX})]
+MediaType = Annotated[
+    str,
+    Field(
+        json_schema_extra={"pattern": MEDIA_TYPE},
+        description="What the text was before it came here: a type and subtype in lower case, no parameters",
+    ),
+]
 FilterText = Annotated[str, Field(description='A filter as JSON text, such as {"year": {"$gte": 2020}}')]
 
 
@@ -87,7 +95,7 @@ class DocumentBody(Body):
         default_factory=dict,
         description="Text, numbers, booleans, times, lists of them; an inner member becomes `outer.inner`",
     )
-    media_type: str = "text/plain"
+    media_type: MediaType = "text/plain"
 
 
 class DeleteBody(Body):
