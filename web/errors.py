@@ -56,7 +56,11 @@ STATUS: dict[type[SearchError], int] = {
 HEADERS: dict[int, dict[str, str]] = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "2"}}
 SERVER_ERRORS = "gunicorn.http.errors"
 """What the server finds wrong with a request while its body is read."""
+BODILESS_METHODS = ("GET", "HEAD")
+"""Whose input is in the address alone; no view reads fields of a body and parameters as well."""
 PROGRAM_PATHS = ("/v1", "/healthz", "/readyz")
+UNKNOWN_PARAMETER = "{name!r} is not a parameter of this address; remove it or correct its spelling"
+UNKNOWN_FIELD = "{name!r} is not a field of this request; remove it or correct its spelling"
 INTERNAL = "the service failed; its log has the cause"
 
 
@@ -150,7 +154,7 @@ def _pointer(finding: ErrorDetails) -> str:
 def _finding(finding: ErrorDetails) -> str:
     name = ".".join(str(step) for step in finding["loc"])
     if finding["type"] == "extra_forbidden":
-        return f"{name!r} is not a field of this request; remove it or correct its spelling"
+        return (UNKNOWN_PARAMETER if request.method in BODILESS_METHODS else UNKNOWN_FIELD).format(name=name)
     if finding["type"] == "missing":
         return f"{name!r} is required"
     return finding["msg"].replace("Input", repr(name), 1) if name else finding["msg"]

@@ -12,6 +12,7 @@ from flask import Request, current_app, request
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
 from search.errors import InvalidInput
+from web.errors import UNKNOWN_PARAMETER
 
 PIECE = 1 << 16
 
@@ -45,7 +46,7 @@ def read_object() -> None:
         if not isinstance(request.get_json(), dict):
             raise InvalidInput("the body should be a JSON object")
     if "query" not in wanted and request.args:
-        raise InvalidInput(f"{next(iter(request.args))!r} is not a parameter of this address")
+        raise InvalidInput(UNKNOWN_PARAMETER.format(name=next(iter(request.args))[:100]))
 
 
 def _refuse_cut_body() -> None:

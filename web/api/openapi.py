@@ -10,10 +10,12 @@ from flask_openapi3.openapi import OpenAPI
 from flask_openapi3.types import SecuritySchemesDict
 
 from web.api import collections, documents, health, search, tasks
+from web.api.bodies import read_object
 from web.api.schemas import ProblemDetails, components
 from web.errors import invalid
 
 part = Blueprint("openapi", __name__)
+part.before_request(read_object)
 SECURITY: SecuritySchemesDict = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "header": {"type": "apiKey", "in": "header", "name": "api-key"},
