@@ -75,7 +75,11 @@ class LineStatus:
 
 @dataclass(frozen=True, slots=True)
 class DocumentSummary:
-    """One row of a document list."""
+    """One row of a document list.
+
+    ``authored_at`` and ``modified_at`` are what the document says of itself, None where it says nothing;
+    ``created_at`` and ``updated_at`` are when it was stored.
+    """
 
     key: str
     title: str
@@ -84,6 +88,8 @@ class DocumentSummary:
     language: str
     characters: int
     passages: int
+    authored_at: datetime | None
+    modified_at: datetime | None
     created_at: datetime
     updated_at: datetime
     metadata: Mapping[str, MetadataValue]

@@ -69,6 +69,8 @@ def _summaries() -> sa.Select[Any]:
         DocumentRow.language,
         sa.func.length(DocumentRow.text).label("characters"),
         passages.label("passages"),
+        DocumentRow.authored_at,
+        DocumentRow.modified_at,
         DocumentRow.created_at,
         DocumentRow.updated_at,
     )
@@ -83,6 +85,8 @@ def _summary(row: Row[Any], metadata: Mapping[str, MetadataValue]) -> DocumentSu
         language=row.language,
         characters=row.characters,
         passages=row.passages,
+        authored_at=row.authored_at,
+        modified_at=row.modified_at,
         created_at=row.created_at,
         updated_at=row.updated_at,
         metadata=metadata,

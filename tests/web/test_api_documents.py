@@ -285,6 +285,30 @@ def test_files_are_taken_worked_on_and_found(client, collection, work):
     assert [found["id"] for found in listed] == [task["id"]]
 
 
+def test_what_a_document_says_of_its_dates_is_told(client, collection, work):
+    said = {"date": "2019-03-04T05:06:07+08:00", "last-modified": "2020-01-02"}
+    head = "".join(f'<meta name="{name}" content="{date}">' for name, date in said.items())
+    page = f"<html><head>{head}</head><body><p>Otters float.</p></body></html>"
+    upload(client, collection, ("otters.html", page.encode()), ("undated.txt", b"Otters."))
+    work()
+    dates = {"authored_at": "2019-03-03T21:06:07Z", "modified_at": "2020-01-02T00:00:00Z"}
+    dated, undated = client.get(f"/v1/collections/{collection}/documents").json["documents"]
+    assert dated | dates == dated and undated | dict.fromkeys(dates) == undated
+    assert client.get(f"/v1/collections/{collection}/documents/otters.html").json["document"] == dated
+    assert keys(
+        client, collection, filter=json.dumps({f"document.{name}": dates[name] for name in dates})
+    ) == ["otters.html"]
+    pages = [
+        client.get(f"/collections/{collection}/documents/{key}?lang=en").text
+        for key in ("otters.html", "undated.txt")
+    ]
+    assert ["2019-03-03 21:06 UTC" in text and "2020-01-02 00:00 UTC" in text for text in pages] == [
+        True,
+        False,
+    ]
+    assert ["<dt>Written</dt>" in text and "<dt>Last edited</dt>" in text for text in pages] == [True, False]
+
+
 def test_a_task_is_canceled(client, collection, work):
     task = upload(client, collection, ("a.txt", b"alpha")).json
     canceled = client.post(f"/v1/tasks/{task['id']}/cancel")

@@ -7,7 +7,8 @@ NOW = datetime(2025, 11, 20, tzinfo=UTC)
 
 
 def detail(text, places, pages=None, media_type="text/plain"):
-    summary = DocumentSummary("k", "", "k", media_type, "en", len(text), len(places), NOW, NOW, {})
+    dates = {"authored_at": None, "modified_at": None, "created_at": NOW, "updated_at": NOW}
+    summary = DocumentSummary("k", "", "k", media_type, "en", len(text), len(places), **dates, metadata={})
     passages = [
         PassagePlace(i + 1, i, start, end, "", pages[i] if pages else None)
         for i, (start, end) in enumerate(places)
