@@ -80,6 +80,21 @@ def test_explain_has_a_line_for_each_part_whose_numbers_multiply_to_it(home, cap
     assert "{" not in out
 
 
+def test_one_thing_is_told_as_one(home, tmp_path, capsys):
+    scratch = tmp_path / "home"
+    scratch.mkdir()
+    (scratch / "models").symlink_to((home / "models").resolve())
+    (tmp_path / "one.jsonl").write_text(json.dumps({"key": "tides", "text": TIDES}) + "\n", "utf-8")
+    for command, told in (
+        (["ingest", str(tmp_path / "one.jsonl")], "1 created (1 passage, "),
+        (["search", "moon"], "1 hit, "),
+        (["verify"], "clean: 1 document, 1 passage\n"),
+        (["search", "moon", "--filter", '{"document.key": "x"}'], "0 hits, "),
+    ):
+        run([*command, "--home", str(scratch)])
+        assert told in capsys.readouterr().out
+
+
 def test_highlights_point_at_the_words_of_the_question(home, capsys):
     _, found = answer(capsys, "search", "photographs in newspapers", "--home", str(home), "-n", "1")
     passage, marked = found["hits"][0]["passage"], found["hits"][0]["highlights"]

@@ -28,7 +28,8 @@ def collections(
         if deleted is not None:
             info = service.collection(deleted)
             if not yes:
-                click.confirm(f"Delete {deleted} with its {info.documents} documents?", abort=True, err=True)
+                documents = options.counted(info.documents, "document")
+                click.confirm(f"Delete {deleted} with its {documents}?", abort=True, err=True)
             service.delete_collection(deleted)
         found = service.collections()
     if as_json:

@@ -58,7 +58,9 @@ def _as_dict(found: Evaluation) -> dict[str, Any]:
 
 def _print(found: Evaluation, groups: dict[str, Any]) -> None:
     console = options.Output(highlight=False)
-    console.print(f"{escape(found.collection)}: {found.documents} documents, {found.queries} questions")
+    documents = options.counted(found.documents, "document")
+    questions = options.counted(found.queries, "question")
+    console.print(f"{escape(found.collection)}: {documents}, {questions}")
     table = Table(box=None, pad_edge=False)
     table.add_column("group")
     table.add_column("system")

@@ -93,18 +93,18 @@ def bar(console: Console, paths: Sequence[Path]) -> Iterator[Note]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %  {task.fields[documents]} documents  {task.fields[rate]}"),
+        TextColumn("{task.percentage:>3.0f} %  {task.fields[documents]}  {task.fields[rate]}"),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
     )
     progress = Progress(*columns, console=console)
-    task = progress.add_task("ingesting", total=total, documents=0, rate="")
+    task = progress.add_task("ingesting", total=total, documents=_documents(0), rate="")
 
     def note(come: Come) -> None:
         elapsed = progress.tasks[0].elapsed or 0.0
         rate = f"{come.documents / elapsed:.0f}/s" if elapsed > 0 else ""
-        progress.update(task, completed=come.bytes_read, documents=come.documents, rate=rate)
+        progress.update(task, completed=come.bytes_read, documents=_documents(come.documents), rate=rate)
 
     progress.start()
     try:
@@ -115,6 +115,10 @@ def bar(console: Console, paths: Sequence[Path]) -> Iterator[Note]:
         raise
     progress.update(task, completed=total)  # what was refused was not read to its end
     progress.stop()
+
+
+def _documents(number: int) -> str:
+    return options.counted(number, "document")
 
 
 def print_summary(summary: IngestSummary, console: Console) -> None:
@@ -137,6 +141,5 @@ def print_summary(summary: IngestSummary, console: Console) -> None:
         "refused": summary.refused,
     }
     told_counts = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "nothing to do"
-    console.print(
-        f"{summary.collection}: {told_counts} ({summary.passages} passages, {summary.seconds:.1f} s)"
-    )
+    passages = options.counted(summary.passages, "passage")
+    console.print(f"{summary.collection}: {told_counts} ({passages}, {summary.seconds:.1f} s)")

@@ -89,6 +89,11 @@ def filter_of(text: str | None) -> Mapping[str, Any] | None:
     return given
 
 
+def counted(number: int, thing: str) -> str:
+    """Return a number of things in words: ``1 hit``, ``2 hits``."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def print_json(value: Any) -> None:
     """Print a record as the API would send it."""
     click.echo(json.dumps(answer(value), ensure_ascii=False))

@@ -92,7 +92,8 @@ def print_result(result: SearchResult, console: Console) -> None:
     for problem in result.degraded:
         options.errors_console.print(f"[yellow]degraded:[/yellow] {escape(problem)}")
     exactness = "exact" if result.exact else "approximate"
-    console.print(f"[dim]{len(result.hits)} hits, {result.mode}, {exactness}, {result.took_ms:.0f} ms[/dim]")
+    hits = options.counted(len(result.hits), "hit")
+    console.print(f"[dim]{hits}, {result.mode}, {exactness}, {result.took_ms:.0f} ms[/dim]")
 
 
 def _heading(rank: int, hit: Hit) -> Text:

@@ -21,6 +21,7 @@ def verify(as_json: bool, home: str | None) -> int:
         console = options.Output(highlight=False, markup=False)
         for problem in result.problems:
             console.print(f"{problem.where}: {problem.detail} ({problem.code})")
-        state = "clean" if not result.problems else f"{len(result.problems)} problems"
-        console.print(f"{state}: {result.documents} documents, {result.passages} passages")
+        state = "clean" if not result.problems else options.counted(len(result.problems), "problem")
+        documents = options.counted(result.documents, "document")
+        console.print(f"{state}: {documents}, {options.counted(result.passages, 'passage')}")
     return CHECK_FAILED if result.problems else 0
