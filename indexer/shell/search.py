@@ -103,8 +103,10 @@ def _heading(rank: int, hit: Hit) -> Text:
     heading.append(hit.title or hit.key, style="bold cyan")
     heading.append(f"  {hit.score:.3f}", style="green")
     heading.append(f" = {parts}" if len(shown) > 1 else "", style="dim")
-    place = [hit.key, hit.passage.heading, f"page {hit.passage.page}" if hit.passage.page else ""]
-    heading.append("\n    " + "  ·  ".join(part for part in place if part), style="dim")
+    key = hit.key if hit.title not in ("", hit.key) else ""
+    place = [key, hit.passage.heading, f"page {hit.passage.page}" if hit.passage.page else ""]
+    if any(place):
+        heading.append("\n    " + "  ·  ".join(part for part in place if part), style="dim")
     return heading
 
 

@@ -63,6 +63,16 @@ def test_scores_are_shown_with_their_parts(client, library, mode):
         assert width == pytest.approx(100 * max(0, part) / longest, abs=0.01)
 
 
+def test_a_title_that_is_the_key_is_shown_once(client, collection):
+    lines = (
+        b'{"key": "input", "title": "input", "text": "Otters."}\n{"key": "b", "title": "B", "text": "Owls."}'
+    )
+    client.post(f"/v1/collections/{collection}/documents", data=lines, content_type="application/x-ndjson")
+    for address in (f"/?q=otters&collection={collection}", f"/collections/{collection}/documents"):
+        shown = re.findall(r">(input|b|B)<", client.get(address).text)
+        assert sorted(shown) == ["B", "b", "input"]
+
+
 def test_nothing_found_is_said_with_advice(client, library):
     page = client.get("/", query_string={"q": "zyzzyva", "collection": library, "mode": "lexical"})
     assert page.status_code == 200
