@@ -69,6 +69,17 @@ def test_parts_add_up_and_passages_are_what_their_offsets_name(home, capsys):
     assert scores == sorted(scores, reverse=True)
 
 
+@pytest.mark.parametrize("mode", ["hybrid", "dense", "lexical"])
+def test_every_hit_is_shown_with_all_parts_of_its_score(home, capsys, mode):
+    _, found = answer(capsys, "search", "bread oven", "--mode", mode, "--home", str(home))
+    run(["search", "bread oven", "--mode", mode, "--home", str(home)])
+    shown = re.findall(r"^ *\d+\. .*?  (-?[\d.]+) = (.*)$", capsys.readouterr().out, re.MULTILINE)
+    assert shown == [
+        (f"{hit['score']:z.3f}", " + ".join(f"{name} {part:z.3f}" for name, part in hit["parts"].items()))
+        for hit in found["hits"]
+    ]
+
+
 def test_explain_has_a_line_for_each_part_whose_numbers_multiply_to_it(home, capsys):
     assert run(["search", "old bread", "--home", str(home), "-n", "1", "--explain"]) == 0
     out = capsys.readouterr().out

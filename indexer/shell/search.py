@@ -97,12 +97,11 @@ def print_result(result: SearchResult, console: Console) -> None:
 
 
 def _heading(rank: int, hit: Hit) -> Text:
-    shown = {name: value for name, value in hit.parts.items() if round(value, 3)}
-    parts = " + ".join(f"{name} {value:.3f}" for name, value in shown.items())
+    parts = " + ".join(f"{name} {value:z.3f}" for name, value in hit.parts.items())
     heading = Text(f"{rank:>2}. ", style="bold")
     heading.append(hit.title or hit.key, style="bold cyan")
-    heading.append(f"  {hit.score:.3f}", style="green")
-    heading.append(f" = {parts}" if len(shown) > 1 else "", style="dim")
+    heading.append(f"  {hit.score:z.3f}", style="green")
+    heading.append(f" = {parts}", style="dim")
     key = hit.key if hit.title not in ("", hit.key) else ""
     place = [key, hit.passage.heading, f"page {hit.passage.page}" if hit.passage.page else ""]
     if any(place):
