@@ -80,6 +80,19 @@ def test_every_hit_is_shown_with_all_parts_of_its_score(home, capsys, mode):
     ]
 
 
+def test_of_a_long_passage_the_shell_shows_the_part_that_answers(home, tmp_path, capsys):
+    scratch = tmp_path / "home"
+    scratch.mkdir()
+    (scratch / "models").symlink_to((home / "models").resolve())
+    dull = "早上起来，村里的人都去河边打水，孩子们在路上跑来跑去，谁也不着急。"
+    (tmp_path / "long.txt").write_text(5 * dull + BREAD + 3 * dull, "utf-8")
+    run(["ingest", str(tmp_path / "long.txt"), "--home", str(scratch)])
+    capsys.readouterr()
+    run(["search", "面包为什么会变硬", "--home", str(scratch)])
+    [extract] = re.findall(r"…(.*)…", "".join(line.strip() for line in capsys.readouterr().out.splitlines()))
+    assert BREAD in extract and len(extract) == 160
+
+
 def test_explain_has_a_line_for_each_part_whose_numbers_multiply_to_it(home, capsys):
     assert run(["search", "old bread", "--home", str(home), "-n", "1", "--explain"]) == 0
     out = capsys.readouterr().out

@@ -9,11 +9,11 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.text import Text
 
+from indexer.extracts import extract, relative
 from indexer.shell import options
 from search.model import MODES, Hit, SearchRequest, SearchResult, SimilarRequest
 
 NOTHING_FOUND = 1
-SHOWN_CHARACTERS = 320
 
 
 @click.command()
@@ -124,14 +124,12 @@ def _number(fact: Any) -> str:
 
 
 def _passage(hit: Hit) -> Text:
-    """Return the beginning of the passage, or the part around its first highlight where that lies beyond."""
-    text = Text(hit.passage.text)
-    for span in hit.highlights:
-        text.stylize("bold yellow", span.start - hit.passage.start, span.end - hit.passage.start)
-    first = hit.highlights[0].start - hit.passage.start if hit.highlights else 0
-    start = max(0, first - 80) if first > SHOWN_CHARACTERS else 0
-    shown = text[start : start + SHOWN_CHARACTERS]
-    before = "…" if start else ""
-    after = "…" if start + SHOWN_CHARACTERS < len(text) else ""
-    line = Text.assemble(before, shown, after)
+    """Return the part of the passage that holds most of its highlights."""
+    passage = hit.passage
+    text, spans = Text(passage.text), relative(hit.highlights, passage.start, len(passage.text))
+    for span in spans:
+        text.stylize("bold yellow", span.start, span.end)
+    part = extract(passage.text, spans)
+    before, after = "…" if part.start else "", "…" if part.end < len(text) else ""
+    line = Text.assemble(before, text[part.start : part.end], after)
     return Text(" ").join(line.split("\n"))

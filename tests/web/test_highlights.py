@@ -2,8 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from indexer.extracts import EXTRACT_CHARACTERS
 from search.model import PassageText, Span
-from web.pages.highlights import EXCERPT_CHARACTERS, Piece, excerpt, pieces
+from web.pages.highlights import Piece, excerpt, pieces, whole
 
 
 def passage(text, start=0):
@@ -42,13 +43,19 @@ def test_an_excerpt_shows_where_most_is_marked_and_cuts_between_words():
 
 def test_without_marks_an_excerpt_is_the_beginning():
     shown = excerpt(passage("word " * 300), [])
-    assert "".join(piece.text for piece in shown.pieces) == ("word " * 84).rstrip()
+    assert "".join(piece.text for piece in shown.pieces) == ("word " * 64).rstrip()
     assert not shown.cut_before and shown.cut_after
 
 
 def test_a_chinese_excerpt_has_half_the_characters():
     shown = excerpt(passage("竹林" * 500), [])
-    assert sum(len(piece.text) for piece in shown.pieces) == EXCERPT_CHARACTERS // 2
+    assert sum(len(piece.text) for piece in shown.pieces) == EXTRACT_CHARACTERS // 2
+
+
+def test_the_whole_passage_has_all_its_marks():
+    found = whole(passage("竹林\n" * 500 + "熊", start=7), [Span(0, 8), Span(1507, 1508)])
+    assert [piece.text for piece in found if piece.marked] == ["竹", "熊"]
+    assert "".join(piece.text for piece in found) == "竹林" * 500 + "熊"
 
 
 @given(st.text(min_size=1), st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40))))
@@ -64,4 +71,4 @@ def test_no_character_is_lost_and_exactly_the_spans_are_marked(text, pairs):
 @pytest.mark.parametrize("text", ["x" * 2000, "字" * 2000, "ab " * 700])
 def test_an_excerpt_is_never_longer_than_its_length(text):
     shown = excerpt(passage(text), [Span(1990, 1995)])
-    assert sum(len(piece.text) for piece in shown.pieces) <= EXCERPT_CHARACTERS
+    assert sum(len(piece.text) for piece in shown.pieces) <= EXTRACT_CHARACTERS

@@ -74,6 +74,25 @@ def test_a_title_that_is_the_key_is_shown_once(client, collection):
         assert sorted(shown) == ["B", "b", "input"]
 
 
+def test_of_a_long_passage_the_part_that_answers_is_shown_and_the_rest_behind_it(client, collection):
+    dull = "早上起来，村里的人都去河边打水，孩子们在路上跑来跑去，谁也不着急。"
+    answer = "大熊猫住在竹林里，每天要吃十几个小时的竹子。"
+    text = 5 * dull + answer + 2 * dull
+    documents = f"/v1/collections/{collection}/documents"
+    for key, body in (("long", text), ("short", answer)):
+        assert client.put(f"{documents}/{key}", json={"text": body}).json["passages"] == 1
+    page = client.get("/", query_string={"q": "大熊猫吃竹子", "collection": collection, "lang": "zh"})
+    shown = {}
+    for article in re.findall(r"<article>.*?</article>", page.text, re.S):
+        first, _, rest = article.partition("<details")
+        words = [re.sub(r"<[^>]+>", "", part) for part in re.findall(r'<p class="passage">.*?</p>', article)]
+        assert "<mark>" in first and len(words[0]) <= 162
+        shown[words[0].strip("…")] = words[1:], "完整段落" in rest
+    [(extract, long), (_, short)] = sorted(shown.items(), key=lambda item: -len(item[0]))
+    assert answer in extract and extract in text and long == ([text], True)
+    assert short == ([], False)
+
+
 def test_nothing_found_is_said_with_advice(client, library):
     page = client.get("/", query_string={"q": "zyzzyva", "collection": library, "mode": "lexical"})
     assert page.status_code == 200

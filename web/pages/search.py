@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from indexer.records import DEFAULT_COLLECTION, CollectionInfo
 from search.errors import InvalidInput
 from search.model import DEFAULT_MODE, Mode, SearchRequest, SearchResult
-from web.pages.highlights import excerpt
+from web.pages.highlights import excerpt, whole
 from web.pages.reading import page_of
 from web.pages.scores import longest_bar, segments
 from web.service import service
@@ -38,6 +38,7 @@ def search() -> ResponseReturnValue:
         more=_more(result, limit),
         longest=longest_bar(result.hits) if result else 0.0,
         excerpt=excerpt,
+        whole=whole,
         segments=segments,
         page_of=page_of,
     )
