@@ -1,6 +1,10 @@
-"""The README promises what the program does: commands, routes, variables, codes, files and filters."""
+"""The README promises what the program does: commands, routes, variables, codes, files, filters, examples."""
 
+import json
+import os
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +16,12 @@ from indexer.readers.catalog import readable_extensions
 from indexer.settings import Settings
 from indexer.store.filters import COMBINERS, DOCUMENT_COLUMNS, OPERATORS
 from search import errors
+from tests.faults.processes import PATIENCE_SECONDS, Served
 from web.app import create_app
 from web.errors import STATUS
 
-README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
 PARAMETER = re.compile(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>")
 
 
@@ -114,3 +120,45 @@ def test_files_are_those_that_have_a_reader():
 def test_operators_and_facts_are_those_of_filters():
     assert sorted(names("Filters")) == sorted([*OPERATORS, *COMBINERS])
     assert set(re.findall(r"`(document\.\w+)`", section("Filters"))) == set(DOCUMENT_COLUMNS)
+
+
+ALOUD = 'curl() { command curl --silent --show-error --fail-with-body --noproxy "*" "$@" && echo; }'
+"""A ``curl`` that fails where the service refuses, and ends each answer with a line."""
+
+
+def answers(text: str) -> Iterator[object]:
+    """JSON values that follow one another."""
+    decoder = json.JSONDecoder()
+    while text := text.strip():
+        value, end = decoder.raw_decode(text)
+        yield value
+        text = text[end:]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the examples of the README need curl")
+def test_examples_of_the_api_run_as_they_are_written(tmp_path, models_folder):
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "models").symlink_to(models_folder)
+    [examples] = re.findall(r"^```sh$(.*?)^```$", section("Routes"), re.M | re.S)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("XUNYI_")}
+    with Served(home) as served:
+        script = examples.replace("127.0.0.1:8080", f"127.0.0.1:{served.port}")
+        assert ":8080" not in script
+        done = subprocess.run(
+            ["bash", "-eo", "pipefail", "-c", ALOUD + script],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=PATIENCE_SECONDS,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        stored, first, empty, third, found, by_address, similar, task, tasks, health = answers(done.stdout)
+        served.task_ended(task["id"])
+        assert served.get("/v1/collections/library")["documents"] == 5
+    assert (stored["outcome"], first["status"], third["status"]) == ("created", 201, 201)
+    assert (empty["status"], empty["code"]) == (422, "no_text")
+    keys = [[hit["key"] for hit in result["hits"]] for result in (found, by_address, similar)]
+    assert (keys[0], sorted(keys[1]), keys[2]) == (["tea/oolong"], ["a", "c", "tea/oolong"], ["c"])
+    assert tasks["tasks"][0]["id"] == task["id"] and health["status"] == "ok"

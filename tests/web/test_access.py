@@ -23,6 +23,13 @@ def test_every_route_asks_for_the_key(guarded, guarded_app):
     assert guarded.get("/v1/nothing").status_code == 401
 
 
+@pytest.mark.parametrize("address", ["/healthz", "/readyz"])
+def test_a_probe_carries_the_key(guarded, address):
+    assert guarded.get(address).json["code"] == "unauthorized"
+    probe = guarded.get(address, headers={"Authorization": f"Bearer {KEY}"})
+    assert (probe.status_code, probe.json["status"]) == (200, "ok")
+
+
 def test_without_a_key_a_program_gets_a_problem_and_a_person_the_form(guarded):
     answer = guarded.get("/v1/collections")
     assert answer.json["code"] == "unauthorized" and answer.headers["WWW-Authenticate"] == "Bearer"
