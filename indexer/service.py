@@ -42,11 +42,11 @@ from search.encoders.catalog import DEFAULT_ENCODER
 from search.encoders.preparation import Step
 from search.errors import CollectionExists, EncoderMismatch, InvalidInput
 from search.model import SearchRequest, SearchResult, SimilarRequest
+from search.question import checked_limit
 from search.text.analyzer import Analyzer
 
 PASSAGE_TOKENS = 256
 OVERLAP_TOKENS = 32
-PAGE_DOCUMENTS_MAX = 1000
 
 
 class Service:
@@ -243,8 +243,7 @@ class Service:
             InvalidInput: the limit is not from 1 to 1000.
             InvalidFilter: the filter cannot be compiled.
         """
-        if not 1 <= limit <= PAGE_DOCUMENTS_MAX:
-            raise InvalidInput(f"limit is {limit}; give a number from 1 to {PAGE_DOCUMENTS_MAX}", limit=limit)
+        checked_limit(limit)
         with self.database.read() as connection:
             found = collections.get(connection, collection)
             matching = compile_filter(connection, found.id, filter)
@@ -289,7 +288,12 @@ class Service:
             return tasks.get(connection, task_id)
 
     def tasks(self, collection: str | None = None, limit: int = 50) -> list[TaskInfo]:
-        """Return the newest tasks first."""
+        """Return the newest tasks first.
+
+        Raises:
+            InvalidInput: the limit is not from 1 to 1000.
+        """
+        checked_limit(limit)
         with self.database.read() as connection:
             return tasks.newest(connection, collection, limit)
 

@@ -59,6 +59,20 @@ SERVER_ERRORS = "gunicorn.http.errors"
 BODILESS_METHODS = ("GET", "HEAD")
 """Whose input is in the address alone; no view reads fields of a body and parameters as well."""
 PROGRAM_PATHS = ("/v1", "/healthz", "/readyz")
+SHOULD_BE: Mapping[str, str] = {
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "dict_type": "a JSON object",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "int_parsing_size": "a whole number of fewer digits",
+    "int_type": "a whole number",
+    "list_type": "a list",
+    "string_type": "text",
+}
+"""Pydantic's names of findings -> what a client calls the thing that is wanted."""
 UNKNOWN_PARAMETER = "{name!r} is not a parameter of this address; remove it or correct its spelling"
 UNKNOWN_FIELD = "{name!r} is not a field of this request; remove it or correct its spelling"
 INTERNAL = "the service failed; its log has the cause"
@@ -157,4 +171,6 @@ def _finding(finding: ErrorDetails) -> str:
         return (UNKNOWN_PARAMETER if request.method in BODILESS_METHODS else UNKNOWN_FIELD).format(name=name)
     if finding["type"] == "missing":
         return f"{name!r} is required"
+    if wanted := SHOULD_BE.get(finding["type"]):
+        return f"{name!r} should be {wanted}"
     return finding["msg"].replace("Input", repr(name), 1) if name else finding["msg"]

@@ -156,7 +156,7 @@ class TaskListParameters(Parameters):
     """The newest tasks, of one collection or of all."""
 
     collection: str | None = None
-    limit: Annotated[int, Field(ge=1, le=LIMIT_MAX)] = 50
+    limit: Limit = 50
 
 
 class UploadForm(BaseModel):
