@@ -53,7 +53,7 @@ def _read(number: int, line: bytes, line_bytes_max: int, seen: SeenKeys) -> Pend
 
 
 def _document(line: bytes) -> Incoming:
-    extracted = record_document(parse_record(line), RecordFields(), "application/json")
+    extracted = record_document(parse_record(line.rstrip(b"\r\n")), RecordFields(), "application/json")
     if extracted.key is None:
         raise InvalidRecord("the record has no key; give it one under key, _id or id")
     return Incoming(extracted.key, extracted, source="api")

@@ -175,8 +175,8 @@ def checked(incoming: Incoming) -> Incoming:
             raise InvalidRecord(f"the {name} holds a character that is no text (NUL or half a character)")
     if len(incoming.extracted.title) > TITLE_CHARACTERS_MAX:
         raise InvalidRecord(
-            f"the title has {len(incoming.extracted.title)} characters, and one that stands in every passage "
-            f"may have {TITLE_CHARACTERS_MAX}"
+            f"the title has {len(incoming.extracted.title)} characters; "
+            f"give one of at most {TITLE_CHARACTERS_MAX}"
         )
     media_type = incoming.extracted.media_type
     if not re.fullmatch(MEDIA_TYPE, media_type):

@@ -195,7 +195,10 @@ def _passages_under(connection: Connection, found: Collection, keys: Sequence[st
     stored = passages.under(connection, found.id, keys)
     for key in keys:
         if key not in stored:
-            raise UnknownDocument(f"nothing is stored under the key {key[:200]!r}", key=key[:200])
+            raise UnknownDocument(
+                f"nothing is stored under the key {key[:200]!r}; if it was just uploaded, wait for its task",
+                key=key[:200],
+            )
     return np.array(sorted({passage for key in keys for passage in stored[key]}), dtype=np.int64)
 
 

@@ -97,7 +97,8 @@ def key_value(record: Mapping[str, Any], name: str) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str):
-        message = f"the key in {name!r} must be text or a whole number, not {kind(value)}"
+        given = "a fraction" if isinstance(value, float) else kind(value)
+        message = f"the key in {name!r} must be text or a whole number, not {given}"
         raise InvalidRecord(message, field=name)
     return storable_text(value, name)
 
@@ -111,7 +112,7 @@ def metadata(record: Mapping[str, Any]) -> dict[str, FieldValue]:
         name = dotted(path)
         scalar = checked_scalar(value, name)
         if paths.setdefault(name, path) != path or name in fields:
-            raise InvalidRecord(f"the record has two values under the name {name!r}", field=name)
+            raise InvalidRecord(f"there are two values under the name {name!r}; rename one", field=name)
         if in_list:
             lists.setdefault(name, []).append(scalar)
         else:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from indexer.answers import answer
 from indexer.readers.decoding import lone_surrogates
-from indexer.readers.jsonl import parse_record
+from indexer.readers.jsonl import parse
 from indexer.records import DEFAULT_COLLECTION
 from indexer.service import Service
 from indexer.settings import Settings
@@ -81,9 +81,11 @@ def filter_of(text: str | None) -> Mapping[str, Any] | None:
     if text is None:
         return None
     try:
-        given = parse_record(text.encode())
+        given = parse(text.encode())
     except InvalidRecord as error:
         raise InvalidFilter(f"--filter is no JSON object: {error}") from None
+    if not isinstance(given, dict):
+        raise InvalidFilter("""--filter is no JSON object; give one such as '{"year": {"$gte": 1990}}'""")
     if lone_surrogates(json.dumps(given, ensure_ascii=False)):
         raise InvalidFilter("--filter holds half a surrogate pair, which is no character")
     return given

@@ -24,7 +24,7 @@ def page(
         InvalidInput: ``after`` can be no key.
     """
     if after is not None and not is_text(after):
-        raise InvalidInput("the cursor is none; give the next_cursor of the page before")
+        raise InvalidInput("this is no cursor; give the next_cursor of the page before")
     mine = sa.and_(DocumentRow.collection_id == collection.id, matching)
     total = connection.execute(sa.select(sa.func.count()).where(mine)).scalar_one()
     query = _summaries().where(mine).order_by(DocumentRow.key).limit(limit + 1)

@@ -3,6 +3,7 @@
 A malformed value is refused with a sentence before any SQL is made of it.
 """
 
+import json
 import math
 from datetime import UTC, datetime
 from typing import Any
@@ -54,6 +55,7 @@ def moment_of(text: str) -> datetime | None:
 
 
 def shown(value: Any) -> str:
-    """Return a value as a message shows it, cut where it is long."""
-    text = repr(value)
+    """Return a value as a message shows it: as JSON, text between single quotes, cut where it is long."""
+    text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=repr)
+    text = text.encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= 60 else text[:57] + "..."

@@ -275,7 +275,7 @@ def test_a_folder_below_one_whose_name_is_no_text_is_read(tmp_path, ingest, home
         (["otter", "-c", "nowhere"], "unknown_collection", "no collection called 'nowhere'"),
         (["otter", "-c", os.fsdecode(b"\xff")], "invalid_input", r"\xff is not valid UTF-8"),
         (["otter", "--filter", "{"], "invalid_filter", "--filter is no JSON object"),
-        (["otter", "--filter", "[1]"], "invalid_filter", "--filter is no JSON object"),
+        (["otter", "--filter", "[1]"], "invalid_filter", "--filter is no JSON object; give one"),
         (["otter", "--filter", '{"year": NaN}'], "invalid_filter", "NaN is no JSON number"),
         (["otter", "--filter", r'{"year": "\ud800"}'], "invalid_filter", "half a surrogate pair"),
         (["otter", "--filter", '{"year": {"$near": 3}}'], "invalid_filter", "$near"),

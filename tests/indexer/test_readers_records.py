@@ -98,7 +98,7 @@ def test_everything_else_becomes_typed_fields(record, fields):
         ({"text": ["x"]}, "'text' must be text, not a list"),
         ({"text": {"en": "x"}}, "'text' must be text, not an object"),
         ({"text": "x\0y"}, "'text' holds a character that is no text"),
-        ({"id": 1.5}, "the key in 'id' must be text or a whole number, not a number"),
+        ({"id": 1.5}, "the key in 'id' must be text or a whole number, not a fraction"),
         ({"id": True}, "must be text or a whole number, not true or false"),
         ({"id": ["a"]}, "must be text or a whole number, not a list"),
     ],

@@ -86,6 +86,13 @@ def test_a_key_may_be_anything_and_stays_what_it_is(client, collection, key):
         ({"text": " \n"}, 422, "no_text", "no text"),
         ({"text": "x\x00"}, 422, "invalid_record", "NUL"),
         ({"text": "x", "metadata": {"a": [1, "b"]}}, 422, "invalid_record", "'a'"),
+        ({"text": "x", "metadata": {"a.b": 1, "a": {"b": 2}}}, 422, "invalid_record", "'a.b'; rename one"),
+        (
+            {"text": "x", "title": "t" * 2001},
+            422,
+            "invalid_record",
+            "has 2001 characters; give one of at most 2000",
+        ),
         ({"text": "x", "metadata": {"a": 2**60}}, 422, "invalid_record", "'a'"),
         ({"text": "x", "metadata": []}, 422, "invalid_input", "'metadata' should be a JSON object"),
     ],
@@ -213,6 +220,12 @@ def test_documents_are_paged_and_filtered(client, library):
         f"/v1/collections/{library}/documents", query_string={"filter": '{"a": {"$near": 1}}'}
     )
     assert (refused.status_code, refused.json["code"]) == (422, "invalid_filter")
+
+
+def test_what_is_no_cursor_is_refused(client, library):
+    answer = client.get(f"/v1/collections/{library}/documents?cursor=%00")
+    assert (answer.status_code, answer.json["code"]) == (422, "invalid_input")
+    assert answer.json["detail"] == "this is no cursor; give the next_cursor of the page before"
 
 
 @pytest.mark.parametrize("limit", [0, -1, 10**9])

@@ -64,6 +64,7 @@ def test_similar_documents_are_near_and_not_themselves(client, library):
     assert found[0] == "kitchen/豆腐.md" and "kitchen/sourdough.md" not in found
     unknown = client.post(f"/v1/collections/{library}/similar", json={"like": ["nowhere"]})
     assert (unknown.status_code, unknown.json["code"]) == (404, "unknown_document")
+    assert "'nowhere'" in unknown.json["detail"] and "wait for its task" in unknown.json["detail"]
 
 
 @pytest.mark.parametrize(
@@ -89,6 +90,13 @@ def test_bad_input_gets_a_sentence_and_a_code(client, library, body, code):
     answer = search(client, library, **body)
     assert (answer.status_code, answer.json["code"]) == (422, code)
     assert len(answer.json["detail"].split()) >= 3 and "\n" not in answer.json["detail"]
+
+
+def test_a_filter_is_quoted_as_it_was_sent(client, library):
+    for value, shown in (([None], "not with [null]"), ([True, "海"], 'not with [true, "海"]')):
+        answer = search(client, library, query="x", filter={"words": value})
+        assert (answer.status_code, answer.json["code"]) == (422, "invalid_filter")
+        assert shown in answer.json["detail"]
 
 
 def test_a_filter_nested_without_end_is_refused(client, library):

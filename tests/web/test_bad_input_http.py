@@ -111,6 +111,7 @@ def test_files_for_a_collection_that_is_deleted_meanwhile_do_not_bring_it_back(c
     ("line", "status", "code", "words"),
     [
         (b'{"key": "bad", "text": "x"', 422, "invalid_record", "no JSON"),
+        (b'{"key": "bad", "text": "x"', 422, "invalid_record", "(column 27)"),
         (b'"text"', 422, "invalid_record", "no JSON object"),
         (b'{"key": "bad", "text": "\xff"}', 422, "invalid_encoding", "UTF-8"),
         (b'\xff\xfe{\x00"\x00}\x00', 422, "invalid_encoding", "UTF-8"),
@@ -121,7 +122,12 @@ def test_files_for_a_collection_that_is_deleted_meanwhile_do_not_bring_it_back(c
         (b'{"key": "bad", "title": "x"}', 422, "no_text", "text, content or body"),
         (b'{"key": "bad", "text": ["x"]}', 422, "invalid_record", "'text' must be text"),
         (b'{"text": "x"}', 422, "invalid_record", "no key"),
-        (b'{"key": 1.5, "text": "x"}', 422, "invalid_record", "must be text or a whole number"),
+        (
+            b'{"key": 1.5, "text": "x"}',
+            422,
+            "invalid_record",
+            "must be text or a whole number, not a fraction",
+        ),
         (b'{"key": "bad", "text": "x", "n": NaN}', 422, "invalid_record", "NaN"),
         (b'{"key": "bad", "text": "x", "n": 1e999}', 422, "invalid_record", "finite"),
         (b'{"key": "bad", "text": "x", "n": ' + b"9" * 5000 + b"}", 422, "invalid_record", "digits"),
