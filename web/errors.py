@@ -14,7 +14,7 @@ from flask import Flask, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
-from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import BadRequest, HTTPException, NotFound, RequestEntityTooLarge
 
 from indexer.answers import problem
 from search import errors
@@ -145,7 +145,7 @@ def _answer(status: int, facts: Mapping[str, Any], headers: Mapping[str, str]) -
 
 
 def _sentence(error: HTTPException) -> str:
-    if error.code == 404:
+    if error.code == 404 and error.description == NotFound.description:
         return f"there is nothing at {request.path}"
     if error.code == 405:
         return f"{request.method} is not a method of {request.path}"

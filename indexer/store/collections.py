@@ -64,7 +64,8 @@ def get(connection: Connection, name: str) -> Collection:
     found = find(connection, name)
     if found is None:
         raise UnknownCollection(
-            f"there is no collection called {name!r}; ingest something into it, or list them first",
+            f"there is no collection called {name!r}; choose one from the list of collections, "
+            "or store something in it, which makes it",
             collection=name,
         )
     return found

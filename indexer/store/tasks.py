@@ -77,7 +77,9 @@ def get(connection: Connection, task_id: int) -> TaskInfo:
     """Return a task; raise ``UnknownTask`` when there is none of this number."""
     row = connection.execute(sa.select(TaskRow.__table__).where(TaskRow.id == task_id)).one_or_none()
     if row is None:
-        raise UnknownTask(f"there is no task {task_id}", task=task_id)
+        raise UnknownTask(
+            f"there is no task {task_id}; the list of tasks shows those there are", task=task_id
+        )
     return _info(row)
 
 

@@ -347,3 +347,6 @@ def test_files_over_the_limit_are_refused(client, collection, settings):
 def test_an_unknown_task_is_a_404(client, number, code):
     answer = client.get(f"/v1/tasks/{number}")
     assert (answer.status_code, answer.json["code"]) == (404, code)
+    assert (
+        answer.json["detail"] == f"there is no task {number}; the list of tasks shows those there are"
+    ) is (code == "unknown_task")

@@ -109,7 +109,12 @@ def test_a_question_of_spaces_is_no_question(client, library):
     [
         ({"q": "x", "mode": "attention"}, 422, "there is no mode 'attention'"),
         ({"q": "x", "limit": "1000000000"}, 422, "a page shows 10, 30, 100 hits"),
-        ({"q": "x", "collection": "nowhere"}, 404, "nowhere"),
+        (
+            {"q": "x", "collection": "nowhere"},
+            404,
+            "no collection called 'nowhere'; choose one from the list",
+        ),
+        ({"collection": "nowhere"}, 404, "no collection called 'nowhere'"),
         ({"q": "x" * 20_000}, 422, "10000"),
     ],
 )
@@ -167,12 +172,20 @@ def test_documents_are_paged_and_deleted_by_a_form(client, collection):
     assert "59 documents" in text_of(client.get(f"/collections/{collection}/documents"))
 
 
+def test_a_deletion_that_names_no_document_is_answered_with_a_sentence(client, library):
+    fields = {"form_token": form_token(client)}
+    answer = client.post(f"/collections/{library}/documents/delete", data=fields)
+    assert answer.status_code == 422 and "this form names no document" in text_of(answer)
+
+
 def test_a_page_that_a_document_does_not_have_is_a_404(client, collection):
     client.put(f"/v1/collections/{collection}/documents/short", json={"text": "short"})
     address = f"/collections/{collection}/documents/short"
     assert "Page 1 of" not in text_of(client.get(f"{address}?page=1"))
     for page in ("0", "2", "x", "-1"):
-        assert client.get(address, query_string={"page": page}).status_code == 404
+        answer = client.get(address, query_string={"page": page})
+        assert answer.status_code == 404
+        assert f"this document has no page '{page}'; its last page is 1" in text_of(answer)
 
 
 def test_files_go_up_by_the_form_and_their_task_is_shown(client, collection, work):

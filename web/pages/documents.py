@@ -4,6 +4,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
+from search.errors import InvalidInput
 from web.pages.reading import blocks, page_count, preface
 from web.service import service
 
@@ -31,7 +32,7 @@ def document(collection: str, key: str) -> ResponseReturnValue:
     detail = service().document(collection, key)
     last, page = page_count(detail), request.args.get("page", "1")
     if page not in map(str, range(1, last + 1)):
-        raise NotFound()
+        raise NotFound(f"this document has no page {page[:100]!r}; its last page is {last}")
     number = int(page)
     return render_template(
         "document.html",
@@ -47,5 +48,8 @@ def document(collection: str, key: str) -> ResponseReturnValue:
 @pages.post("/collections/<collection>/documents/delete")
 def delete(collection: str) -> ResponseReturnValue:
     """Delete the document whose key the form names, and show the list again."""
-    service().delete_documents(collection, [request.form["key"]])
+    key = request.form.get("key")
+    if key is None:
+        raise InvalidInput("this form names no document; go back, reload the page and send it again")
+    service().delete_documents(collection, [key])
     return redirect(url_for("documents_page.documents", collection=collection), 303)

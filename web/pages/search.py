@@ -45,9 +45,15 @@ def search() -> ResponseReturnValue:
 
 
 def _chosen(collections: list[CollectionInfo]) -> str:
-    """Return the collection asked for, else the default one, else the first there is."""
+    """Return the collection asked for, else the default one, else the first there is.
+
+    Raises:
+        UnknownCollection: others are there, but not the one asked for.
+    """
     names = [collection.name for collection in collections]
     asked = request.args.get("collection")
+    if asked and names and asked not in names:
+        return service().collection(asked).name
     return asked or (names[0] if names and DEFAULT_COLLECTION not in names else DEFAULT_COLLECTION)
 
 
