@@ -178,6 +178,10 @@ def test_a_deletion_that_names_no_document_is_answered_with_a_sentence(client, l
     assert answer.status_code == 422 and "this form names no document" in text_of(answer)
 
 
+def test_a_list_of_one_page_has_no_links_to_others(client, library):
+    assert "<nav" not in client.get(f"/collections/{library}/documents").text.partition("<main")[2]
+
+
 def test_a_page_that_a_document_does_not_have_is_a_404(client, collection):
     client.put(f"/v1/collections/{collection}/documents/short", json={"text": "short"})
     address = f"/collections/{collection}/documents/short"
