@@ -19,8 +19,10 @@ def uploaded_files(field: str) -> list[UploadedFile]:
     """Return the files that the current request brings in ``field``.
 
     Raises:
-        InvalidInput: there is none, there are too many, or one has no usable name.
+        InvalidInput: there is none, one is no file, there are too many, or one has no usable name.
     """
+    if field in request.form:
+        raise InvalidInput(f"the form part {field!r} holds text and no file; with curl, write {field}=@PATH")
     chosen = [file for file in request.files.getlist(field) if file.filename]
     if not chosen:
         raise InvalidInput(f"no file was sent; choose at least one (form part {field!r})")

@@ -337,6 +337,15 @@ def test_an_upload_without_files_or_with_other_parts_is_refused(client, collecti
     assert other.status_code == 422 and "'title' is not a part of this form" in other.json["detail"]
 
 
+def test_a_part_that_is_no_file_is_not_passed_over(client, collection):
+    fields = {"file": ["notes.md", (io.BytesIO(b"alpha"), "a.txt")]}  # as of curl -F file=notes.md
+    address = f"/v1/collections/{collection}/documents"
+    answer = client.post(address, data=fields, content_type="multipart/form-data")
+    assert (answer.status_code, answer.json["code"]) == (422, "invalid_input")
+    assert "part 'file'" in answer.json["detail"] and "file=@" in answer.json["detail"]
+    assert client.get(f"/v1/tasks?collection={collection}").json["tasks"] == []
+
+
 def test_files_over_the_limit_are_refused(client, collection, settings):
     answer = upload(client, collection, ("big.txt", b"x" * settings.upload_bytes_max))
     assert (answer.status_code, answer.json["code"]) == (413, "too_large")
