@@ -113,6 +113,10 @@ def test_a_page_tells_the_same_in_the_readers_language(failing):
         ),
         ("GET", "/v1/tasks?limit=-1", 422, "invalid_input", "limit is -1; give a number from 1 to 1000"),
         ("GET", f"/v1/tasks?limit={10**30}", 422, "invalid_input", "give a number from 1 to 1000"),
+        ("GET", "/v1/tasks?limit=5.0", 422, "invalid_input", "'limit' should be a whole number"),
+        ("GET", "/v1/tasks?limit=1_0", 422, "invalid_input", "'limit' should be a whole number"),
+        ("GET", "/v1/tasks?limit=+5", 422, "invalid_input", "'limit' should be a whole number"),
+        ("GET", "/v1/tasks?limit=%EF%BC%95", 422, "invalid_input", "'limit' should be a whole number"),
         ("GET", "/v1/tasks?limit=ten", 422, "invalid_input", "'limit' should be a whole number"),
         (
             "GET",

@@ -7,12 +7,14 @@ Ranges (``limit``, length of a query) are stated here and enforced by the Servic
 uses too, so both edges refuse with one sentence.
 """
 
+import re
 from typing import Annotated, Any
 
 from flask_openapi3.models.file import FileStorage
 from flask_openapi3.types import ResponseDict
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
+from pydantic_core import PydanticCustomError
 
 from indexer.pipeline import MEDIA_TYPE
 from indexer.records import (
@@ -37,7 +39,19 @@ from search.model import (
 
 REFERENCE = "#/components/schemas/{model}"
 
-Limit = Annotated[int, Field(json_schema_extra={"minimum": 1, "maximum": LIMIT_MAX})]
+
+def plain_number(given: Any) -> Any:
+    """Return what was given, unless it is text that only Python calls a whole number (``1_0``, ``5.0``)."""
+    if isinstance(given, str) and not re.fullmatch("-?[0-9]+", given):
+        raise PydanticCustomError("int_parsing", "digits are wanted")
+    return given
+
+
+Limit = Annotated[
+    int,
+    Field(json_schema_extra={"minimum": 1, "maximum": LIMIT_MAX}),
+    BeforeValidator(plain_number, json_schema_input_type=int),
+]
 Query = Annotated[str, Field(json_schema_extra={"maxLength": QUERY_CHARACTERS_MAX})]
 MediaType = Annotated[
     str,
