@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from indexer.counted_stream import counted
+from indexer.keeping import keep_caches
 from indexer.pipeline import BATCH_CHARACTERS, BATCH_DOCUMENTS, Incoming, Pipeline, checked
 from indexer.readers.base import Extracted, RecordFields, Refused
 from indexer.readers.catalog import read_source
@@ -21,20 +22,10 @@ from indexer.readers.walk import FoundFile, printable, walk
 from indexer.records import IngestSummary, Problem, Stored
 from indexer.seen_keys import SeenKeys
 from indexer.service import Service
-from indexer.store import collections
 from indexer.store.collections import Collection
 from indexer.store.passages import newest_id
 from indexer.sync import Synced, delete_missing
-from search.errors import (
-    CacheLocked,
-    DuplicateKey,
-    ReaderFailed,
-    SearchError,
-    StorageFull,
-    StoreBusy,
-    TooManyDeletions,
-    UnreadablePath,
-)
+from search.errors import DuplicateKey, ReaderFailed, SearchError, TooManyDeletions, UnreadablePath
 
 log = logging.getLogger(__name__)
 
@@ -280,24 +271,6 @@ def ingest_stream(
         ingest.flush()
         notes = keep_caches(service, collection)
         return _summary(collection, ingest.progress, 0, perf_counter() - started, notes)
-
-
-def keep_caches(service: Service, collection: str) -> list[str]:
-    """Fold what was stored into the caches; return what a user should know where that is left undone."""
-    with service.database.read() as connection:
-        found = collections.get(connection, collection)
-    try:
-        with service.cache_lock.held("xunyi ingest", service.clock()):
-            service.keeper.inspect(found, service.models.encoder_of(found))
-            service.keeper.follow(found)
-            if service.keeper.due(found):
-                service.keeper.fold(found, service.models.encoder_of(found))
-    except CacheLocked as locked:
-        return [f"the caches are left to their keeper: {locked}"]
-    except (OSError, StorageFull, StoreBusy) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        return [f"all is stored, and searches are right, but the caches are not brought up to date: {reason}"]
-    return []
 
 
 def _summary(
