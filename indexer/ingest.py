@@ -20,6 +20,7 @@ from indexer.readers.base import Extracted, RecordFields, Refused
 from indexer.readers.catalog import read_source
 from indexer.readers.walk import FoundFile, printable, walk
 from indexer.records import IngestSummary, Problem, Stored
+from indexer.replaced import Replaced
 from indexer.seen_keys import SeenKeys
 from indexer.service import Service
 from indexer.store.collections import Collection
@@ -70,6 +71,7 @@ class Ingest:
         self._characters = 0
         self.progress = Progress()
         self.seen = SeenKeys()
+        self.replaced = Replaced()
         self.refused_origins: set[str] = set()
         """Files in which something was refused; a sync deletes nothing that came from them."""
 
@@ -159,7 +161,9 @@ class Ingest:
     def flush(self) -> None:
         """Store what is pending, and tell how far this run has come."""
         if self._pending:
-            self._count(self._pipeline.store(self._pending))
+            stored = self._pipeline.store(self._pending)
+            self.replaced.note(self._pending, stored)
+            self._count(stored)
             self._pending, self._characters = [], 0
         self._note(self.progress)
 
@@ -228,7 +232,7 @@ def ingest_paths(
         ingest.flush()
         deleted = _deleted(service, found, ingest, synced, began, options) if options.sync else 0
         notes = keep_caches(service, collection)
-        return _summary(collection, ingest.progress, deleted, perf_counter() - started, notes)
+        return _summary(collection, ingest, deleted, perf_counter() - started, notes)
 
 
 def _deleted(
@@ -270,21 +274,23 @@ def ingest_stream(
         ingest.stream(stream, name, key)
         ingest.flush()
         notes = keep_caches(service, collection)
-        return _summary(collection, ingest.progress, 0, perf_counter() - started, notes)
+        return _summary(collection, ingest, 0, perf_counter() - started, notes)
 
 
 def _summary(
-    collection: str, progress: Progress, deleted: int, seconds: float, notes: Sequence[str]
+    collection: str, ingest: Ingest, deleted: int, seconds: float, notes: Sequence[str]
 ) -> IngestSummary:
+    progress = ingest.progress
     return IngestSummary(
         collection=collection,
         created=progress.created,
         updated=progress.updated,
+        replaced=ingest.replaced.documents,
         unchanged=progress.unchanged,
         deleted=deleted,
         passages=progress.passages,
         refused=progress.refused,
         problems=progress.problems,
         seconds=seconds,
-        notes=notes,
+        notes=[*ingest.replaced.told(), *notes],
     )

@@ -52,6 +52,16 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredOver(Stored):
+    """The fate of a document of a file under whose key stood another text, read at another path."""
+
+    old_source: str
+    """What a user called that place."""
+    old_origin: str
+    """Its real path."""
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """One input that was refused: where it stood, the stable code and the sentence."""
 
@@ -169,6 +179,8 @@ class IngestSummary:
     collection: str
     created: int
     updated: int
+    replaced: int
+    """Those of the updated ones under whose key stood a document of another file."""
     unchanged: int
     deleted: int
     passages: int

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
-from indexer.records import Deleted, DocumentOutcome, Stored
+from indexer.records import Deleted, DocumentOutcome, Stored, StoredOver
 from indexer.store import changes
 from indexer.store.collections import Collection, lock
 from indexer.store.fields import rows_of
@@ -135,7 +135,7 @@ def store(
 
     new = {document.key for document in fresh}
     return [
-        Stored(document.key, _outcome(document.key, new, same), len(document.passages or ()))
+        _stored(document, known.get(document.key), _outcome(document.key, new, same))
         for document in documents
     ]
 
@@ -144,6 +144,15 @@ def _outcome(key: str, new: set[str], same: set[str]) -> DocumentOutcome:
     if key in same:
         return "unchanged"
     return "created" if key in new else "updated"
+
+
+def _stored(document: PreparedDocument, before: Row[Any] | None, outcome: DocumentOutcome) -> Stored:
+    fate = Stored(document.key, outcome, len(document.passages or ()))
+    if before is None or outcome != "updated" or before.origin is None or document.origin is None:
+        return fate
+    if before.origin == document.origin:
+        return fate
+    return StoredOver(fate.key, fate.outcome, fate.passages, before.source, before.origin)
 
 
 def _note_origins(
