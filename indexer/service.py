@@ -65,13 +65,16 @@ class Service:
         self.models = Models(settings.models_folder, progress)
 
     @staticmethod
-    def open(settings: Settings, progress: Callable[[Step], None] = lambda _: None) -> "Service":
-        """Open an installation, making its home folder and tables if need be.
+    def open(
+        settings: Settings, progress: Callable[[Step], None] = lambda _: None, *, new: bool = True
+    ) -> "Service":
+        """Open an installation; where ``new`` allows it, make its home folder and tables if need be.
 
         Raises:
+            UnknownHome: it is not there, and ``new`` does not allow to make it.
             HomeTooNew: a newer version of the program wrote it.
         """
-        return Service(settings, open_database(settings), progress=progress)
+        return Service(settings, open_database(settings, new=new), progress=progress)
 
     def close(self) -> None:
         """Give the database's connections back."""

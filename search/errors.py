@@ -148,6 +148,12 @@ class Unauthorized(SearchError):
     code = "unauthorized"
 
 
+class UnknownHome(SearchError):
+    """The home folder is not there, or is a folder of another kind, and the command makes none."""
+
+    code = "unknown_home"
+
+
 class HomeTooNew(SearchError):
     """The home folder was written by a newer version of the program."""
 

@@ -45,6 +45,7 @@ STATUS: dict[type[SearchError], int] = {
     errors.UnreadablePath: 422,
     errors.TooManyDeletions: 409,
     errors.Unauthorized: 401,
+    errors.UnknownHome: 503,
     errors.HomeTooNew: 503,
     errors.CacheLocked: 503,
     errors.StoreBusy: 503,

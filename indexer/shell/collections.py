@@ -22,7 +22,7 @@ def collections(
     """List the collections, or make or delete one."""
     if encoder is not None and create is None:
         raise click.UsageError("--encoder goes with --create NAME")
-    with options.service(home) as service:
+    with options.service(home, new=create is not None) as service:
         if create is not None:
             service.create_collection(create, encoder)
         if deleted is not None:

@@ -56,7 +56,7 @@ QUESTIONS: Sequence[DemoQuestion] = (
 def demo(context: click.Context, once: bool, port: int, home: str | None) -> int:
     """Ingest the texts that come with xunyi, ask them four questions, serve the page."""
     console = options.Output(highlight=False)
-    with options.service(home) as service:
+    with options.service(home, new=True) as service:
         with as_file(files("indexer.demo") / "corpus.jsonl") as corpus:
             _ingest(service, corpus, console)
         right = [_asked(service, question, console) for question in QUESTIONS]

@@ -44,7 +44,7 @@ def evaluate(
                 usual, home=Path(made), database_url=f"sqlite:///{made}/xunyi.db", models=usual.models_folder
             )
         )
-        with options.service(home, settings) as service:
+        with options.service(home, settings, new=True) as service:
             found, groups = run_evaluation(service, judged, chosen, encoder, group_by, options.tell)
     if as_json:
         options.print_json(_as_dict(found) | ({"groups": groups} if group_by else {}))

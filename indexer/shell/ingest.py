@@ -66,7 +66,7 @@ def ingest(
     if not from_input and (key or name):
         raise click.UsageError("--key and --name are for standard input ('-'); a file's key is its path")
     places = [] if from_input else [Path(path) for path in paths]
-    with options.service(home) as service, bar(options.errors_console, places) as note:
+    with options.service(home, new=True) as service, bar(options.errors_console, places) as note:
         if from_input:
             summary = ingest_stream(
                 service, collection, _standard_input(), name or "input.txt", str(key), chosen, note

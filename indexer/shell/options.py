@@ -57,9 +57,16 @@ def settings_of(home: str | None) -> Settings:
 
 
 @contextmanager
-def service(home: str | None, settings: Settings | None = None) -> Iterator[Service]:
-    """Open the service of a data folder; preparing a model shows its steps on standard error."""
-    opened = Service.open(settings or settings_of(home), progress=told_step)
+def service(home: str | None, settings: Settings | None = None, *, new: bool = False) -> Iterator[Service]:
+    """Open the service of a data folder; preparing a model shows its steps on standard error.
+
+    Args:
+        home: what ``--home`` says, if anything.
+        settings: instead of those that hold for ``home``.
+        new: whether the command makes a data folder that is not there; one that stores nothing must not,
+            for an empty answer from a mistyped place looks like a true one.
+    """
+    opened = Service.open(settings or settings_of(home), progress=told_step, new=new)
     try:
         yield opened
     finally:

@@ -5,6 +5,7 @@ a serving process that finds its schema current never pays for it.
 """
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -15,7 +16,7 @@ from sqlalchemy.engine import Connection
 
 from indexer.settings import Settings
 from indexer.store.sessions import Database
-from search.errors import HomeTooNew, StoreUnavailable
+from search.errors import HomeTooNew, StoreUnavailable, UnknownHome
 
 HEAD = "0001"
 """The newest migration; a test compares it with the scripts."""
@@ -24,21 +25,38 @@ _KNOWN = {"0001"}
 _LOCK_NAME = "schema.lock"
 
 
-def open_database(settings: Settings) -> Database:
+def open_database(settings: Settings, *, new: bool = True) -> Database:
     """Return the database of an installation, its schema current; make the home folder if needed.
 
+    Args:
+        settings: where it is.
+        new: whether an installation that is not there is made.
+
     Raises:
+        UnknownHome: it is not there, and is not to be made.
         HomeTooNew: the data was written by a newer version of the program.
         StoreUnavailable: the home folder cannot be made or written, or the database not be opened.
         InvalidInput: the database's address is none.
     """
     database = Database(settings.database_url)
     try:
+        if not new and database.dialect == "sqlite":  # a PostgreSQL may be served from a new folder
+            _check_there(settings)
         _make_current(settings.home, database)
     except BaseException:
         database.close()
         raise
     return database
+
+
+def _check_there(settings: Settings) -> None:
+    home, file = settings.home, settings.database_url.removeprefix("sqlite:///")
+    if os.path.lexists(file):
+        return
+    wrong = f"the data folder {home} does not exist"
+    if os.path.lexists(home):
+        wrong = f"{home} is no data folder: there is no {Path(file).name} in it"
+    raise UnknownHome(f"{wrong}; name another with --home or XUNYI_HOME, or make it with `xunyi ingest PATH`")
 
 
 def _make_current(home: Path, database: Database) -> None:

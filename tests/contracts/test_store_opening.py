@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from indexer.settings import Settings
 from indexer.store.schema import HEAD, open_database
-from search.errors import HomeTooNew, StoreUnavailable
+from search.errors import HomeTooNew, StoreUnavailable, UnknownHome
 
 pytest_plugins = ["tests.contracts.databases"]
 
@@ -30,6 +30,20 @@ def test_a_new_home_is_made_private_and_opened_again(empty_url, tmp_path):
         assert revision(opened) == [HEAD]
         opened.close()
     assert home.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_home_that_is_not_to_be_made_is_refused_unless_the_truth_lies_elsewhere(empty_url, tmp_path):
+    home = tmp_path / "mistyped"
+    url = f"sqlite:///{home / 'xunyi.db'}" if empty_url.startswith("sqlite") else empty_url
+    if url == empty_url:
+        open_database(settings(home, url), new=False).close()
+        assert home.is_dir()
+    else:
+        with pytest.raises(UnknownHome, match=f"the data folder {home} does not exist") as refusal:
+            open_database(settings(home, url), new=False)
+        assert refusal.value.details == {} and not home.exists()
+    open_database(settings(home, url)).close()
+    open_database(settings(home, url), new=False).close()
 
 
 def test_a_home_of_a_newer_version_is_refused_and_left_as_it_is(empty_url, tmp_path, open_url):

@@ -419,10 +419,37 @@ def test_a_home_of_a_newer_version_is_left_alone(home, shell, command):
     assert (home / "xunyi.db").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["search", "otter"],
+        ["similar", "k0"],
+        ["verify"],
+        ["delete", "k0"],
+        ["collections"],
+        ["collections", "--delete", "default", "--yes"],
+        ["worker", "--once"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_that_stores_nothing_makes_no_home(tmp_path, shell, command):
+    place = tmp_path / "mistyped"
+    status, out, told = shell(*command, "--home", place)
+    assert (status, out) == (2, "") and not place.exists()
+    assert told == (
+        f"xunyi: the data folder {place} does not exist; name another with --home or XUNYI_HOME, "
+        "or make it with `xunyi ingest PATH` (unknown_home)"
+    )
+    (tmp_path / "notes.txt").write_text(WORDS)
+    status, out, told = shell(*command, "--home", tmp_path)
+    assert (status, out) == (2, "") and [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+    assert f"{tmp_path} is no data folder: there is no xunyi.db in it; " in told
+
+
 def test_a_home_that_is_a_file(tmp_path, shell):
     (tmp_path / "file").write_bytes(b"")
     for place in (tmp_path / "file", tmp_path / "file" / "below", "/proc/nowhere"):
-        status, _, told = shell("collections", "--home", place)
+        status, _, told = shell("collections", "--create", "new", "--home", place)
         assert status == 2 and "cannot be made or written" in told and told.endswith("(store_unavailable)")
         assert str(tmp_path) not in told
 
@@ -478,7 +505,9 @@ def test_serve_tells_in_one_sentence_why_it_cannot(home, monkeypatch):
 
 def test_the_name_of_a_home_means_nothing_but_a_folder(tmp_path, shell, models_folder):
     home = tmp_path / "what?mode=ro"
-    assert shell("collections", "--home", home)[0] == 0
+    home.mkdir()
+    (home / "models").symlink_to(models_folder)
+    assert shell("collections", "--create", "new", "--home", home)[0] == 0
     assert [path.name for path in tmp_path.iterdir()] == [home.name] and (home / "xunyi.db").is_file()
 
 
