@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.rule import Rule
 
 from indexer.ingest import ingest_paths
 from indexer.service import Service
@@ -18,6 +19,7 @@ from search.model import SearchRequest
 
 COLLECTION = "demo"
 SHOWN_HITS = 3
+RULE_COLUMNS = 80
 CHECK_FAILED = 1
 
 
@@ -76,7 +78,7 @@ def _ingest(service: Service, corpus: Path, console: Console) -> None:
 
 
 def _asked(service: Service, question: DemoQuestion, console: Console) -> bool:
-    console.rule(question.direction)
+    console.print(Rule(question.direction), width=console.width if console.is_terminal else RULE_COLUMNS)
     console.print(f"[bold]{question.text}[/bold]\n")
     result = service.search(COLLECTION, SearchRequest(query=question.text, limit=SHOWN_HITS))
     print_result(result, console)

@@ -88,7 +88,10 @@ def _standard_input() -> BinaryIO:
 
 @contextmanager
 def bar(console: Console, paths: Sequence[Path]) -> Iterator[Note]:
-    """Show a bar with rate and remaining time; yield what moves it."""
+    """Show a bar with rate and remaining time on a terminal, and nothing elsewhere; yield what moves it."""
+    if not console.is_terminal:
+        yield lambda _: None
+        return
     total = sum(bytes_under(path) for path in paths) or None
     columns = (
         TextColumn("{task.description}"),
@@ -110,7 +113,6 @@ def bar(console: Console, paths: Sequence[Path]) -> Iterator[Note]:
     try:
         yield note
     except BaseException:
-        progress.live.transient = not console.is_terminal  # a log gets the sentence on the error alone
         progress.live.stop()
         raise
     progress.update(task, completed=total)  # what was refused was not read to its end

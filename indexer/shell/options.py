@@ -19,9 +19,20 @@ from search.errors import InvalidFilter, InvalidRecord
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+UNWRAPPED = 100_000
+"""Columns of what is no terminal: more than any line has."""
+
 
 class Output(Console):
-    """A console whose reader may go away, as every other writer here sees it: by ``BrokenPipeError``."""
+    """A console whose reader may be a program: it gets lines as long as they are, and may go away.
+
+    Then ``BrokenPipeError`` is raised, as by every other writer here.
+    """
+
+    def __init__(self, **chosen: Any) -> None:
+        super().__init__(**chosen)
+        if not self.is_terminal:
+            self.width = UNWRAPPED
 
     def on_broken_pipe(self) -> None:
         """Leave it to the entry point, instead of ending the process here."""

@@ -85,9 +85,8 @@ def print_result(result: SearchResult, console: Console) -> None:
         console.print("Nothing was found.")
     for rank, hit in enumerate(result.hits, start=1):
         console.print(_heading(rank, hit))
-        console.print(Padding(_passage(hit), (0, 0, 0, 4)))
-        for line in _explained(hit):
-            console.print(Padding(Text(line, style="dim"), (0, 0, 0, 4)))
+        for text in (_passage(hit), *(Text(line, style="dim") for line in _explained(hit))):
+            console.print(Padding(text, (0, 0, 0, 4), expand=False))
         console.print()
     for problem in result.degraded:
         options.errors_console.print(f"[yellow]degraded:[/yellow] {escape(problem)}")
