@@ -30,6 +30,9 @@ class Holder:
     doing: str
     since: str
 
+    def __str__(self) -> str:
+        return f"process {self.process} ({self.doing}, since {self.since})"
+
 
 class CacheLock:
     """The lock of one home folder; not to be shared between processes by a fork."""
@@ -74,7 +77,7 @@ class CacheLock:
         if holder is None:
             return "the caches were being kept by a process that has just ended; try again"
         return (
-            f"the caches are kept by process {holder.process} ({holder.doing}, since {holder.since}); "
+            f"the caches are kept by {holder}; "
             "searches go on and are right; if that process is stuck, stop it"
         )
 

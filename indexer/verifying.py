@@ -4,8 +4,8 @@ Every check compares two things that were written at different moments: rows wit
 manifest, centred vectors with raw ones, the lexical index with the log.  Nothing is changed.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from time import sleep
 
 import numpy as np
@@ -27,7 +27,7 @@ _EXAMPLES_MAX = 5
 ATTEMPTS = 5
 PAUSE_SECONDS = 0.1
 
-CacheCheck = Callable[[Service, Connection, Collection], Iterator[Problem]]
+Check = Callable[[Service, Connection, Collection], Iterator[Problem]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +52,31 @@ def verify(service: Service) -> Verification:
             current = collections.get(connection, collection.name)
             counted = collections.counts(connection, current)
             documents, count = documents + counted[0], count + counted[1]
-            for check in (_passages, _vectors):
-                problems += check(service, connection, current)
-        problems += _settled(service, current, _generation)
-        problems += _settled(service, current, _lexical)
+            of_rows = [problem for check in ROWS for problem in check(service, connection, current)]
+        of_caches = [problem for check in CACHES for problem in _settled(service, current, check)]
+        problems += _told(service, current, of_rows + of_caches)
     return Verification(len(found), documents, count, problems)
 
 
-def _settled(service: Service, collection: Collection, check: CacheCheck) -> list[Problem]:
+def _told(service: Service, collection: Collection, problems: Sequence[Problem]) -> Iterator[Problem]:
+    """Add to each problem whose it is and, where a cache can simply be made anew, how."""
+    for problem in problems:
+        cure = CURES.get(problem.code, "").format(maker=_maker(service))
+        yield replace(problem, where=f"{collection.name}, {problem.where}", detail=problem.detail + cure)
+
+
+def _maker(service: Service) -> str:
+    """Return who makes a cache anew, and what the user does for that."""
+    holder = service.cache_lock.holder()
+    if holder is None:
+        return "`xunyi worker --once` makes it anew"
+    return (
+        f"{holder} makes it anew after the next `xunyi search` there; "
+        "if that process is stuck, stop it and run `xunyi worker --once`"
+    )
+
+
+def _settled(service: Service, collection: Collection, check: Check) -> list[Problem]:
     """Return what is wrong with a cache that nobody was making anew while it was looked at.
 
     Its keeper may publish another one between any two lines of a check, and take the old one away.  Then the
@@ -89,8 +106,12 @@ def _named(connection: Connection, collection: Collection) -> tuple[object, ...]
     return collection.active_generation_id, row and (row.folder, row.covers)
 
 
-def _damaged(where: str, error: Exception) -> Problem:
+def _damaged(where: str, error: DamagedArtifact) -> Problem:
     return Problem(where, "cache_damaged", str(error))
+
+
+def _other_past(where: str, error: changes.LogPruned) -> Problem:
+    return Problem(where, "cache_mismatch", str(error))
 
 
 def _database(connection: Connection, dialect: str) -> Iterator[Problem]:
@@ -160,8 +181,14 @@ def _generation(service: Service, connection: Connection, collection: Collection
         encoder = service.models.encoder_of(collection)
         index = generations.open_generation(service.settings.caches_folder, manifest, encoder)
         change = changes.since(connection, collection.id, manifest.covers, collection.change_number)
-    except (DamagedArtifact, SearchError, changes.LogPruned) as error:
+    except DamagedArtifact as error:
         yield _damaged(where, error)
+        return
+    except changes.LogPruned as error:
+        yield _other_past(where, error)
+        return
+    except SearchError as error:  # the model is not at hand; the cache may be right
+        yield Problem(where, error.code, str(error))
         return
     seen = 0
     mean = passage_mean(encoder.passage_means, manifest.chinese_share)
@@ -192,8 +219,11 @@ def _lexical(service: Service, connection: Connection, collection: Collection) -
         change = changes.since(connection, collection.id, index.marker, collection.change_number)
     except lexical_caches.Unnoted:
         raise
-    except (DamagedArtifact, changes.LogPruned) as error:
+    except DamagedArtifact as error:
         yield _damaged("lexical index", error)
+        return
+    except changes.LogPruned as error:
+        yield _other_past("lexical index", error)
         return
     everything = passages.all_ids(connection, collection.id)
     expected = np.setdiff1d(everything, change.added)
@@ -202,6 +232,15 @@ def _lexical(service: Service, connection: Connection, collection: Collection) -
         yield Problem(
             "lexical index", "cache_mismatch", "it holds other passages than were there at its change"
         )
+
+
+ROWS: Sequence[Check] = (_passages, _vectors)
+CACHES: Sequence[Check] = (_generation, _lexical)
+CURES = {
+    "cache_damaged": "; {maker}",
+    "cache_mismatch": "; delete the folder caches in the data folder, and {maker}",
+}
+"""What cures a cache, by the code of its problem; whoever keeps the caches looks at checksums alone."""
 
 
 def _blocks(connection: Connection, collection: Collection) -> Iterator[tuple[Ids, Matrix]]:

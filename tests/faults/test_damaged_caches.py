@@ -3,9 +3,12 @@
 Once while nobody has them open, and once under a running service.
 """
 
+import json
 import random
 import shutil
 import signal
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -175,11 +178,56 @@ def test_the_shell_answers_without_caches_and_says_so(home, right, capsys):
     shown = capsys.readouterr()
     assert "degraded: vector generation 1" in shown.err and "degraded: the lexical index" in shown.err
     assert run(["verify", "--home", str(home)]) == 1
+    told = capsys.readouterr().out.splitlines()
+    for line, what in zip(told, ("generation 1", "lexical index"), strict=False):
+        assert line.startswith(f"default, {what}: ")
+        assert line.endswith("; `xunyi worker --once` makes it anew (cache_damaged)")
+    assert told[2].startswith("2 problems: 60 documents")
     assert run(["worker", "--once", "--home", str(home)]) == 0
     capsys.readouterr()
     assert run(ask) == 0
     assert "degraded" not in capsys.readouterr().err
     assert run(["verify", "--home", str(home)]) == 0
+
+
+def test_a_cache_of_another_past_is_cured_as_verify_says(home, capsys):
+    """Its files are what was written, so only a look at the rows tells."""
+    with closing(sqlite3.connect(home / "xunyi.db")) as connection, connection:
+        number = "SELECT passage_id, hex(vector) FROM embeddings ORDER BY passage_id LIMIT 2"
+        (first, _), (_, other) = connection.execute(number).fetchall()
+        other = bytes.fromhex(other)
+        connection.execute("UPDATE embeddings SET vector = ? WHERE passage_id = ?", (other, first))
+    assert run(["verify", "--home", str(home)]) == 1
+    assert capsys.readouterr().out.splitlines()[0] == (
+        "default, generation 1: a vector in it differs from the one in the database; delete the folder "
+        "caches in the data folder, and `xunyi worker --once` makes it anew (cache_mismatch)"
+    )
+    assert run(["worker", "--once", "--home", str(home)]) == 0
+    assert run(["verify", "--home", str(home)]) == 1
+    shutil.rmtree(home / "caches")
+    assert run(["worker", "--once", "--home", str(home)]) == 0
+    assert run(["verify", "--home", str(home)]) == 0
+
+
+def test_beside_a_keeper_verify_says_who_it_is_and_what_to_do(home, capsys):
+    with Served(home) as served:
+        worker = served.worker()
+        shutil.rmtree(home / "caches")
+        assert run(["verify", "--json", "--home", str(home)]) == 1
+        problems = json.loads(capsys.readouterr().out)["problems"]
+        assert [problem["where"] for problem in problems] == [
+            "default, generation 1",
+            "default, lexical index",
+        ]
+        for problem in problems:
+            told = problem["detail"]
+            assert f"; process {worker.pid} (the worker of xunyi serve, since " in told
+            assert told.endswith(
+                "makes it anew after the next `xunyi search` there; "
+                "if that process is stuck, stop it and run `xunyi worker --once`"
+            )
+        assert run(["search", "--home", str(home), "tea"]) == 0
+        soon(lambda: run(["verify", "--home", str(home)]) == 0, pause=0.1)
 
 
 @pytest.fixture(scope="module")
