@@ -77,8 +77,8 @@ class CacheLock:
         if holder is None:
             return "the caches were being kept by a process that has just ended; try again"
         return (
-            f"the caches are kept by {holder}; "
-            "searches go on and are right; if that process is stuck, stop it"
+            f"the caches are kept by {holder}; searches go on and are right; "
+            "leave the caches to that process, or stop it if it is stuck"
         )
 
 

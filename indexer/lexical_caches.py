@@ -7,6 +7,7 @@ change; where the two differ for longer than a write takes, the index is of anot
 
 import logging
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,7 +19,7 @@ from indexer.store import changes, collections, passages
 from indexer.store.collections import Collection
 from indexer.store.passages import IndexedText
 from indexer.store.sessions import Database
-from indexer.store.tables import LexicalCacheRow
+from indexer.store.tables import ChangeRow, DocumentRow, LexicalCacheRow, PassageRow
 from search.artifacts import DamagedArtifact
 from search.lexical.tantivy_index import TantivyIndex, TantivyWriter
 from search.text.analyzer import Analyzer
@@ -47,6 +48,18 @@ def row_of(connection: Connection, collection_id: int) -> LexicalCacheRow | None
     query = sa.select(LexicalCacheRow.__table__).where(LexicalCacheRow.collection_id == collection_id)
     row = connection.execute(query).one_or_none()
     return None if row is None else LexicalCacheRow(**row._mapping)
+
+
+def behind_since(connection: Connection, collection: Collection) -> datetime | None:
+    """Return when the oldest of the documents was stored that the index does not hold yet; None for none."""
+    row = row_of(connection, collection.id)
+    late = (
+        sa.select(sa.func.min(DocumentRow.updated_at))
+        .join(PassageRow, PassageRow.document_id == DocumentRow.id)
+        .join(ChangeRow, ChangeRow.passage_id == PassageRow.id)
+        .where(ChangeRow.collection_id == collection.id, ChangeRow.number > (row.covers if row else 0))
+    )
+    return connection.execute(late).scalar_one()
 
 
 def open_index(caches: Path, row: LexicalCacheRow, analyzer: Analyzer) -> TantivyIndex:

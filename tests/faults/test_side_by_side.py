@@ -3,16 +3,18 @@
 import json
 import sqlite3
 from contextlib import closing
+from datetime import timedelta
 
 import psutil
 
+from indexer import keeping
 from indexer.cache_lock import CacheLock
 from indexer.cli import run
 from indexer.service import Service
 from indexer.settings import Settings
 from indexer.store import collections
 from indexer.store import documents as stored
-from tests.faults.homes import assert_same, documents, write_documents
+from tests.faults.homes import assert_same, documents, rows, write_documents
 from tests.faults.processes import Served, ended, paused, resumed, soon, started
 
 
@@ -76,7 +78,12 @@ def test_an_ingest_beside_a_service(tmp_path, new_home, ingested, assert_clean):
         status, out, err = ended(process)
         assert (status, json.loads(out)["created"]) == (0, 64), err
         (note,) = json.loads(out)["notes"]
-        assert f"kept by process {service.worker().pid} (the worker of xunyi serve" in note
+        assert note.startswith(
+            "all is stored and can be searched now; "
+            f"bringing the caches up to date is left to process {service.worker().pid} "
+            "(the worker of xunyi serve, since "
+        )
+        assert note.endswith(")")  # and nothing about being stuck
         assert answered > 3
         for number in (41, 77, 103):
             text = (new / f"part-{number % 5}" / f"{number:05d}.txt").read_text("utf-8")
@@ -88,7 +95,7 @@ def test_an_ingest_beside_a_service(tmp_path, new_home, ingested, assert_clean):
     assert_clean(home)
 
 
-def test_a_stuck_keeper_of_the_caches_holds_up_nobody(tmp_path, new_home, ingested, capsys):
+def test_a_stuck_keeper_of_the_caches_holds_up_nobody(tmp_path, new_home, ingested, capsys, monkeypatch):
     folder = write_documents(tmp_path / "docs", 20)
     home = ingested(new_home(), folder)
     worker = started(home, "worker")
@@ -100,13 +107,24 @@ def test_a_stuck_keeper_of_the_caches_holds_up_nobody(tmp_path, new_home, ingest
         assert run(["ingest", "--home", str(home), str(folder)]) == 0
         shown = capsys.readouterr()
         told = " ".join(shown.err.split())
-        assert f"the caches are kept by process {worker.pid} (xunyi worker, since " in told
-        assert "if that process is stuck, stop it" in told and "1 created, 20 unchanged" in shown.out
+        assert f"the caches up to date is left to process {worker.pid} (xunyi worker, since " in told
+        assert "all is stored and can be searched now" in told and "1 created, 20 unchanged" in shown.out
+        assert "stuck" not in told  # it may be about to follow
+        monkeypatch.setattr(keeping, "LATE", timedelta(0))  # as if two minutes had passed
+        assert run(["ingest", "--home", str(home), str(folder)]) == 0
+        told = " ".join(capsys.readouterr().err.split())
+        assert f"left to process {worker.pid} (xunyi worker, since " in told
+        assert "), which has not done so since 2" in told
+        assert told.endswith("; if that process is stuck, stop it")
         for mode in ("lexical", "dense", "hybrid"):
             assert run(["search", "--home", str(home), "--mode", mode, "--json", "lighthouse lamp"]) == 0
             assert json.loads(capsys.readouterr().out)["hits"][0]["key"] == "docs/more.txt"
         assert run(["worker", "--once", "--home", str(home)]) == 2
         assert f"process {worker.pid}" in capsys.readouterr().err
+        resumed(worker)
+        soon(lambda: not behind(home))
+        assert run(["ingest", "--home", str(home), str(folder)]) == 0
+        assert "stuck" not in capsys.readouterr().err
     finally:
         resumed(worker)
         worker.terminate()
@@ -118,6 +136,12 @@ def keeper(home):
     """Return the number of the process that keeps the caches of a home, 0 for none."""
     holder = CacheLock(home).holder()
     return holder.process if holder else 0
+
+
+def behind(home):
+    """Return whether the lexical index lacks changes."""
+    ((covers, newest),) = rows(home, "SELECT covers, change_number FROM lexical_caches, collections")
+    return covers != newest
 
 
 def stuck(worker, home):

@@ -56,7 +56,7 @@ def test_who_comes_second_is_told_who_was_first(lock, tmp_path):
         assert lock.holder() == Holder(first.pid, "xunyi 索引", SINCE)
     assert str(refusal.value) == (
         f"the caches are kept by process {first.pid} (xunyi 索引, since {SINCE}); "
-        "searches go on and are right; if that process is stuck, stop it"
+        "searches go on and are right; leave the caches to that process, or stop it if it is stuck"
     )
     assert refusal.value.code == "cache_locked"
     assert refusal.value.details == {"process": first.pid, "doing": "xunyi 索引", "since": SINCE}
