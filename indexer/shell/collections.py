@@ -1,9 +1,12 @@
 """``xunyi collections`` and ``xunyi delete``: what there is, and away with it."""
 
+from collections.abc import Sequence
+
 import click
 from rich.markup import escape
 from rich.table import Table
 
+from indexer.records import CollectionInfo
 from indexer.shell import options
 
 NOTHING_FOUND = 1
@@ -20,8 +23,12 @@ def collections(
     create: str | None, encoder: str | None, deleted: str | None, yes: bool, as_json: bool, home: str | None
 ) -> int:
     """List the collections, or make or delete one."""
+    if create is not None and deleted is not None:
+        raise click.UsageError("--create and --delete are two commands; run one after the other")
     if encoder is not None and create is None:
         raise click.UsageError("--encoder goes with --create NAME")
+    if yes and deleted is None:
+        raise click.UsageError("--yes goes with --delete NAME")
     with options.service(home, new=create is not None) as service:
         if create is not None:
             service.create_collection(create, encoder)
@@ -34,10 +41,15 @@ def collections(
         found = service.collections()
     if as_json:
         options.print_json({"collections": found})
-        return 0
+    else:
+        _print(found)
+    return 0
+
+
+def _print(found: Sequence[CollectionInfo]) -> None:
     if not found:
         options.Output().print("There is no collection yet; `xunyi ingest PATH` makes one.")
-        return 0
+        return
     table = Table(box=None, pad_edge=False)
     for name in ("collection", "documents", "passages", "encoder", "generation", "not folded"):
         table.add_column(name, justify="left" if name in ("collection", "encoder") else "right")
@@ -46,7 +58,6 @@ def collections(
         counts = (info.documents, info.passages, encoder, info.generation or "-", info.unfolded)
         table.add_row(info.name, *map(str, counts))
     options.Output().print(table)
-    return 0
 
 
 @click.command()

@@ -319,6 +319,8 @@ def test_an_odd_question_is_a_question(home, shell, question):
         (["collections", "--create", "new", "--encoder", "telepathy"], "unknown_name", "'telepathy'"),
         (["collections", "--encoder", "minilm-en"], "invalid_input", "--encoder goes with --create"),
         (["collections", "--delete", "nowhere", "--yes"], "unknown_collection", "'nowhere'"),
+        (["collections", "--create", "new", "--delete", "default"], "invalid_input", "one after the other"),
+        (["collections", "--create", "new", "--yes"], "invalid_input", "--yes goes with --delete"),
         (["ingest", "/dev/null", "--encoder", "minilm-en"], "encoder_mismatch", "multilingual-e5-small"),
         (["ingest", "/dev/null", "-c", "not a name"], "invalid_input", "letters, digits"),
         (["ingest"], "invalid_input", "Missing argument 'PATH...'"),
@@ -345,6 +347,8 @@ def test_wrong_use_gets_one_sentence(home, shell, monkeypatch, arguments, code, 
     assert (status, out) == (2, "")
     assert told.startswith("xunyi: ") and told.endswith(f"({code})") and words in told
     assert keys(home) == {"k0", "k1", "k2"}
+    with closing(sqlite3.connect(home / "xunyi.db")) as connection:
+        assert connection.execute("SELECT name FROM collections").fetchall() == [("default",)]
 
 
 # Exit status
