@@ -53,6 +53,15 @@ def checked_systems(names: str) -> list[str]:
     return list(dict.fromkeys(systems))
 
 
+def checked_field(judged: Judged, field: str | None) -> str | None:
+    """Return the field to group by; raise ``InvalidInput`` where no judged question has it."""
+    if field is None or any(query.facts.get(field) is not None for query in judged.queries):
+        return field
+    known = sorted({name for query in judged.queries for name in query.facts})
+    others = f"group by one of: {', '.join(known)}" if known else "they have none to group by; leave --by out"
+    raise InvalidInput(f"no judged question has the field {field!r}; {others}", field=field)
+
+
 def evaluate(
     service: Service,
     judged: Judged,
@@ -68,9 +77,14 @@ def evaluate(
         judged: documents, questions and judgements.
         systems: see ``SYSTEMS``.
         encoder: of the collection; the default one if None.
-        group_by: a field of the questions' lines, such as ``direction``; None for no groups.
+        group_by: a field of the questions' lines, such as ``direction``; None for no groups.  Questions
+            without it are in no group.
         note: told about each step.
     """
+    grouped = {} if group_by is None else _grouped(judged.queries, group_by)
+    ungrouped = len(judged.queries) - sum(map(len, grouped.values())) if grouped else 0
+    if ungrouped:
+        note(f"{ungrouped} of {len(judged.queries)} questions have no field {group_by!r} and are in no group")
     service.ensure_collection(COLLECTION, encoder)
     summary = ingest_paths(service, COLLECTION, [judged.corpus])
     documents = service.collection(COLLECTION).documents
@@ -80,7 +94,7 @@ def evaluate(
     for system in systems:
         runs, seconds = _run(answerer(service, system), judged.queries)
         measured[system] = measure(judged.judgements, runs) | {"ms_per_query_p50": median(seconds) * 1000}
-        for group, queries in _grouped(judged.queries, group_by).items():
+        for group, queries in grouped.items():
             part = {query.id: runs[query.id] for query in queries}
             groups.setdefault(group, {})[system] = measure(judged.judgements, part)
         note(f"{system}: nDCG@10 {measured[system]['nDCG@10']:.4f}")
@@ -102,10 +116,11 @@ def _run(answer: Answerer, queries: Sequence[Query]) -> tuple[dict[str, Sequence
     return run, seconds
 
 
-def _grouped(queries: Sequence[Query], field: str | None) -> dict[str, list[Query]]:
+def _grouped(queries: Sequence[Query], field: str) -> dict[str, list[Query]]:
     groups: dict[str, list[Query]] = {}
-    for query in queries if field else ():
-        groups.setdefault(str(query.facts.get(field or "")), []).append(query)
+    for query in queries:
+        if query.facts.get(field) is not None:
+            groups.setdefault(str(query.facts[field]), []).append(query)
     return groups
 
 

@@ -10,7 +10,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from indexer.evaluating import Evaluation, checked_systems
+from indexer.evaluating import Evaluation, checked_field, checked_systems
 from indexer.evaluating import evaluate as run_evaluation
 from indexer.shell import options
 from search.evaluation.judged import read_judged
@@ -34,6 +34,7 @@ def evaluate(
     """Measure systems on DIR: corpus.jsonl, queries.jsonl and qrels.tsv."""
     chosen = checked_systems(systems)
     judged = read_judged(folder)
+    checked_field(judged, group_by)
     usual = options.settings_of(home)
     scratch = nullcontext(None) if home else tempfile.TemporaryDirectory(prefix="xunyi-evaluate-")
     with scratch as made:
@@ -47,7 +48,7 @@ def evaluate(
         with options.service(home, settings, new=True) as service:
             found, groups = run_evaluation(service, judged, chosen, encoder, group_by, options.tell)
     if as_json:
-        options.print_json(_as_dict(found) | ({"groups": groups} if group_by else {}))
+        options.print_json(_as_dict(found) | ({} if group_by is None else {"groups": groups}))
         return
     _print(found, groups)
 
