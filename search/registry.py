@@ -1,12 +1,19 @@
 """Names to factories.  The table is data, so adding a part is one line and one file."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, Generic, TypeVar
 
 from search.errors import UnknownName
 
 T = TypeVar("T")
+
+
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """Return those of ``known`` that ``name`` may be a slip for, the likeliest first; case does not count."""
+    folded = {other.casefold(): other for other in known}
+    return [folded[found] for found in get_close_matches(name.casefold(), folded)]
 
 
 class Registry(Generic[T]):

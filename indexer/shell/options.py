@@ -9,11 +9,14 @@ import click
 from rich.console import Console
 
 from indexer.answers import answer
+from indexer.filter_hints import unknown_fields
 from indexer.readers.decoding import lone_surrogates
 from indexer.readers.jsonl import parse
+from indexer.readers.records import kind
 from indexer.records import DEFAULT_COLLECTION
 from indexer.service import Service
 from indexer.settings import Settings
+from indexer.store.filters import EXAMPLE
 from search.encoders.preparation import Step
 from search.errors import InvalidFilter, InvalidRecord
 
@@ -98,12 +101,13 @@ def filter_of(text: str | None) -> Mapping[str, Any] | None:
     """Return the filter that was given as JSON; raise ``InvalidFilter`` where it is none."""
     if text is None:
         return None
+    usual = f"give an object of fields and conditions, such as '{EXAMPLE}'"
     try:
         given = parse(text.encode())
     except InvalidRecord as error:
-        raise InvalidFilter(f"--filter is no JSON object: {error}") from None
+        raise InvalidFilter(f"--filter cannot be read: {error}; {usual}") from None
     if not isinstance(given, dict):
-        raise InvalidFilter("""--filter is no JSON object; give one such as '{"year": {"$gte": 1990}}'""")
+        raise InvalidFilter(f"--filter is {'null' if given is None else kind(given)}; {usual}")
     if lone_surrogates(json.dumps(given, ensure_ascii=False)):
         raise InvalidFilter("--filter holds half a surrogate pair, which is no character")
     return given
@@ -112,6 +116,12 @@ def filter_of(text: str | None) -> Mapping[str, Any] | None:
 def counted(number: int, thing: str) -> str:
     """Return a number of things in words: ``1 hit``, ``2 hits``."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def tell_unknown_fields(service: Service, collection: str, given: Mapping[str, Any] | None) -> None:
+    """Show which fields of a filter no document has, on standard error."""
+    for told in unknown_fields(service, collection, given):
+        errors_console.print(f"note: {told}", markup=False)
 
 
 def print_json(value: Any) -> None:

@@ -44,7 +44,9 @@ def search(
         explain=explain,
     )
     with options.service(home) as service:
-        return shown(service.search(collection, request), as_json)
+        result = service.search(collection, request)
+        options.tell_unknown_fields(service, collection, request.filter)
+    return shown(result, as_json)
 
 
 @click.command()
@@ -67,7 +69,9 @@ def similar(
     """Find the documents most like those stored under KEY..."""
     request = SimilarRequest(keys, unlike, limit, options.filter_of(filter_text))
     with options.service(home) as service:
-        return shown(service.similar(collection, request), as_json)
+        result = service.similar(collection, request)
+        options.tell_unknown_fields(service, collection, request.filter)
+    return shown(result, as_json)
 
 
 def shown(result: SearchResult, as_json: bool) -> int:

@@ -115,6 +115,18 @@ def _row(name: str, ordinal: int, value: Element | None) -> dict[str, Any]:
     return row
 
 
+def holds(connection: Connection, collection_id: int, name: str) -> bool:
+    """Return whether a document of the collection has the field ``name``."""
+    mine = (FieldRow.collection_id == collection_id, FieldRow.name == name)
+    return connection.execute(sa.select(sa.literal(1)).where(*mine).limit(1)).first() is not None
+
+
+def names(connection: Connection, collection_id: int) -> list[str]:
+    """Return the names of all fields that documents of the collection have, in order."""
+    mine = sa.select(FieldRow.name).where(FieldRow.collection_id == collection_id).distinct()
+    return list(connection.execute(mine.order_by(FieldRow.name)).scalars())
+
+
 def kind_of(value: Element | None) -> str:
     """Return the name of a value's kind as the column ``kind`` holds it."""
     match value:

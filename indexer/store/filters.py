@@ -15,12 +15,15 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from indexer.store.fields import RESERVED_PREFIX
 from indexer.store.operands import VALUES_MAX, Value, check_scalar, listed, moment_of, shown
 from indexer.store.storable import is_text
 from indexer.store.tables import INDEXED_CHARACTERS, DocumentRow, FieldRow, PassageRow
 from search.errors import InvalidFilter
 
 Condition = sa.ColumnElement[bool]
+
+EXAMPLE = '{"year": {"$gte": 1990}}'
 
 DEPTH_MAX = 8
 CONDITIONS_MAX = 100
@@ -70,6 +73,17 @@ def matching_passages(connection: Connection, collection_id: int, given: Mapping
     return sa.select(PassageRow.id).where(PassageRow.document_id.in_(documents)).order_by(PassageRow.id)
 
 
+def fields_of(given: Mapping[str, Any]) -> list[str]:
+    """Return the metadata fields that a filter (one that was compiled) names, each once."""
+    names: list[str] = []
+    for name, value in given.items():
+        if name in COMBINERS:
+            names += [inner for part in ([value] if name == "$not" else value) for inner in fields_of(part)]
+        elif not name.startswith(RESERVED_PREFIX):
+            names.append(name)
+    return list(dict.fromkeys(names))
+
+
 class _Compiler:
     """Knows the collection, so that a comparison that can never hold is an error and not an empty page."""
 
@@ -83,7 +97,9 @@ class _Compiler:
 
     def all_of(self, given: Any, depth: int) -> Condition:
         if not isinstance(given, Mapping):
-            raise InvalidFilter(f"a filter is an object of fields and conditions, not {shown(given)}")
+            raise InvalidFilter(
+                f"a filter is an object of fields and conditions such as {EXAMPLE}, not {shown(given)}"
+            )
         if depth > DEPTH_MAX:
             raise InvalidFilter(f"the filter is nested more than {DEPTH_MAX} deep")
         self._filters += 1
@@ -242,7 +258,7 @@ def _equals_one_of(values: Sequence[Value]) -> Condition:
 
 
 def _document_column(name: str) -> Any:
-    if not name.startswith("document."):
+    if not name.startswith(RESERVED_PREFIX):
         return None
     if name not in DOCUMENT_COLUMNS:
         raise InvalidFilter(f"a document has no {name!r}; it has {', '.join(DOCUMENT_COLUMNS)}", field=name)

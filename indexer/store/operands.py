@@ -30,6 +30,12 @@ def listed(name: str, operator: str, operand: Any) -> list[Any]:
 
 def check_scalar(name: str, value: Any) -> None:
     """Raise ``InvalidFilter`` unless ``value`` is of a kind that a field can hold exactly."""
+    if value is None:
+        raise InvalidFilter(
+            f"the field {name!r} cannot be compared with null; documents without it meet "
+            f'{{{json.dumps(name, ensure_ascii=False)}: {{"$exists": false}}}}',
+            field=name,
+        )
     if not isinstance(value, str | int | float | bool):
         raise InvalidFilter(
             f"the field {name!r} is compared with text, a number or a boolean, not with {shown(value)}",

@@ -253,6 +253,8 @@ def test_a_folder_below_one_whose_name_is_no_text_is_read(tmp_path, ingest, home
 
 # Questions
 
+RIGHT_FILTER = """give an object of fields and conditions, such as '{"year": {"$gte": 1990}}'"""
+
 
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
@@ -274,8 +276,12 @@ def test_a_folder_below_one_whose_name_is_no_text_is_read(tmp_path, ingest, home
         ),
         (["otter", "-c", "nowhere"], "unknown_collection", "no collection called 'nowhere'"),
         (["otter", "-c", os.fsdecode(b"\xff")], "invalid_input", r"\xff is not valid UTF-8"),
-        (["otter", "--filter", "{"], "invalid_filter", "--filter is no JSON object"),
-        (["otter", "--filter", "[1]"], "invalid_filter", "--filter is no JSON object; give one"),
+        (["otter", "--filter", "{"], "invalid_filter", "--filter cannot be read: it is no JSON: "),
+        (["otter", "--filter", "year=2019"], "invalid_filter", f"column 1); {RIGHT_FILTER}"),
+        (["otter", "--filter", "[]"], "invalid_filter", f"--filter is a list; {RIGHT_FILTER}"),
+        (["otter", "--filter", "null"], "invalid_filter", f"--filter is null; {RIGHT_FILTER}"),
+        (["otter", "--filter", "2019"], "invalid_filter", f"--filter is a number; {RIGHT_FILTER}"),
+        (["otter", "--filter", '"year"'], "invalid_filter", f"--filter is text; {RIGHT_FILTER}"),
         (["otter", "--filter", '{"year": NaN}'], "invalid_filter", "NaN is no JSON number"),
         (["otter", "--filter", r'{"year": "\ud800"}'], "invalid_filter", "half a surrogate pair"),
         (["otter", "--filter", '{"year": {"$near": 3}}'], "invalid_filter", "$near"),
@@ -284,7 +290,8 @@ def test_a_folder_below_one_whose_name_is_no_text_is_read(tmp_path, ingest, home
         (["otter", "--filter", '{"wet": 1}'], "invalid_filter", "'wet' holds booleans"),
         (["otter", "--filter", '{"tags": {"$gte": [1]}}'], "invalid_filter", "'tags'"),
         (["otter", "--filter", '{"year": {"$in": 1990}}'], "invalid_filter", "$in"),
-        (["otter", "--filter", '{"year": null}'], "invalid_filter", "'year'"),
+        (["otter", "--filter", '{"year": null}'], "invalid_filter", 'meet {"year": {"$exists": false}}'),
+        (["otter", "--filter", '{"$not": []}'], "invalid_filter", 'such as {"year": {"$gte": 1990}}, not []'),
         ([], "invalid_input", "Missing argument 'QUERY'"),
         (["otter", "--loud"], "invalid_input", "--loud"),
     ],
@@ -349,6 +356,36 @@ def test_wrong_use_gets_one_sentence(home, shell, monkeypatch, arguments, code, 
     assert keys(home) == {"k0", "k1", "k2"}
     with closing(sqlite3.connect(home / "xunyi.db")) as connection:
         assert connection.execute("SELECT name FROM collections").fetchall() == [("default",)]
+
+
+@pytest.mark.parametrize(
+    ("given", "notes"),
+    [
+        ('{"yaer": 1991}', ["'yaer'; the nearest there is: year"]),
+        (
+            '{"Tag": "a", "title": "x"}',
+            ["'Tag'; the nearest there is: tags", "'title'; the nearest there is: document.title"],
+        ),
+        (
+            '{"$or": [{"colour": 1}, {"$not": {"year": {"$gt": 1}}}]}',
+            ["'colour'; there are: tags, wet, year"],
+        ),
+        ('{"year": 1991, "document.language": "en", "wet": true}', []),
+    ],
+)
+@pytest.mark.parametrize("ask", [["search", "otter"], ["similar", "k0"], ["search", "otter", "--json"]])
+def test_a_field_that_no_document_has_is_noted_beside_the_answer(home, shell, ask, given, notes):
+    status, out, told = shell(*ask, "--home", home, "--filter", given)
+    assert status in (0, 1) and out
+    assert told == " ".join(f"note: no document of 'default' has the field {note}" for note in notes)
+
+
+def test_a_collection_whose_documents_have_no_fields_says_so(tmp_path, home, shell):
+    (tmp_path / "plain.txt").write_text(WORDS)
+    assert shell("ingest", tmp_path / "plain.txt", "-c", "plain", "--home", home)[0] == 0
+    status, _, told = shell("search", "otter", "-c", "plain", "--home", home, "--filter", '{"year": 1}')
+    assert status == 1
+    assert told.endswith("'year'; none of them has any but those that begin with document.")
 
 
 # Exit status
