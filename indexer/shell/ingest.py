@@ -96,18 +96,22 @@ def bar(console: Console, paths: Sequence[Path]) -> Iterator[Note]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %  {task.fields[documents]}  {task.fields[rate]}"),
+        TextColumn("{task.fields[share]}{task.fields[documents]}  {task.fields[rate]}"),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
     )
     progress = Progress(*columns, console=console)
-    task = progress.add_task("ingesting", total=total, documents=_documents(0), rate="")
+    task = progress.add_task("ingesting", total=total, documents=_documents(0), rate="", share=_share(0, total))
+    read = 0
 
     def note(come: Come) -> None:
+        nonlocal read
+        read = come.bytes_read
         elapsed = progress.tasks[0].elapsed or 0.0
         rate = f"{come.documents / elapsed:.0f}/s" if elapsed > 0 else ""
-        progress.update(task, completed=come.bytes_read, documents=_documents(come.documents), rate=rate)
+        share = _share(read, total)
+        progress.update(task, completed=read, documents=_documents(come.documents), rate=rate, share=share)
 
     progress.start()
     try:
@@ -115,12 +119,18 @@ def bar(console: Console, paths: Sequence[Path]) -> Iterator[Note]:
     except BaseException:
         progress.live.stop()
         raise
-    progress.update(task, completed=total)  # what was refused was not read to its end
+    whole = total or read  # what was refused was not read to its end; how long a stream is, its end tells
+    progress.update(task, total=whole or 1, completed=whole, share=_share(whole, whole))
     progress.stop()
 
 
 def _documents(number: int) -> str:
     return options.counted(number, "document")
+
+
+def _share(read: int, total: int | None) -> str:
+    """Return how much of all there is was read, and nothing where nobody knows how much there is."""
+    return f"{min(100 * read // total, 100):>3} %  " if total else ""
 
 
 def print_summary(summary: IngestSummary, console: Console) -> None:

@@ -93,8 +93,22 @@ def test_without_a_terminal_no_line_is_wrapped_or_padded(home, tmp_path):
     assert header.split()[-2:] == ["not", "folded"] and row.split()[0] == "default"
 
 
-def test_a_terminal_gets_a_bar_and_lines_that_fit(home, folder):
-    shown = on_terminal(home, "ingest", folder)
-    assert "ingesting" in shown
+def last_bar(shown):
+    """Return the bar as it stands when a command has ended."""
+    return [line for line in shown.splitlines() if line.startswith("ingesting")][-1]
+
+
+def test_a_bar_ends_full_where_something_was_read_and_empty_where_nothing_was(home, folder, tmp_path):
+    assert re.fullmatch(r"ingesting ━+ 100 % +1 documents.*", last_bar(on_terminal(home, "ingest", folder)))
+    given = ("ingest", "-", "--key", "k", "-c", "given")
+    shown = on_terminal(home, *given, given=LONG.encode())
+    assert re.fullmatch(r"ingesting ━+ 100 % +1 documents.*", last_bar(shown))
+    shown = on_terminal(home, *given)
+    assert re.fullmatch(r"ingesting +━+ 0 documents.*", last_bar(shown)) and "%" not in shown
+    shown = on_terminal(home, "ingest", tmp_path / "nowhere")
+    assert re.fullmatch(r"ingesting +━+ 0 documents.*", last_bar(shown)) and "%" not in shown
+
+
+def test_a_terminal_gets_lines_that_fit(home):
     found = on_terminal(home, "search", "otter")
     assert max(map(len, found.splitlines())) <= COLUMNS and found.count("otter floats") >= 4
