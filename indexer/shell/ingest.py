@@ -26,7 +26,7 @@ Note = Callable[[Come], None]
 
 
 @click.command()
-@click.argument("paths", type=click.Path(), nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", type=click.Path(readable=False), nargs=-1, required=True, metavar="PATH...")
 @options.collection_option
 @click.option(
     "--sync", is_flag=True, help="Also delete what an earlier ingest read from PATH... and is gone."

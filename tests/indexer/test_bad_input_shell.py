@@ -182,11 +182,6 @@ def test_what_may_not_be_read_is_refused(tmp_path, home):
     (folder / "secret.txt").write_text(WORDS, "utf-8")
     (folder / "secret.txt").chmod(0)
     (folder / "closed").chmod(0)
-
-    def give_up_rights():
-        for capability in CAPABILITIES_TO_READ_ALL:
-            ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability)
-
     done = program(home, "ingest", "--json", folder, preexec_fn=give_up_rights)
     (folder / "closed").chmod(0o700)
     summary = json.loads(done.stdout)
@@ -195,6 +190,27 @@ def test_what_may_not_be_read_is_refused(tmp_path, home):
         code, sentence = refusals(summary)[name]
         assert (code, sentence) == ("unreadable_path", f"{name} cannot be read: Permission denied")
     assert "notes/open.txt" in keys(home)
+
+
+def give_up_rights():
+    for capability in CAPABILITIES_TO_READ_ALL:
+        ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability)
+
+
+def test_a_path_that_may_not_be_read_costs_itself(tmp_path, home):
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "open.txt").write_text(WORDS, "utf-8")
+    (tmp_path / "secret.txt").write_text(WORDS, "utf-8")
+    for name in ("closed", "secret.txt"):
+        (tmp_path / name).chmod(0)
+    paths = (tmp_path / name for name in ("closed", "secret.txt", "open.txt"))
+    done = program(home, "ingest", "--json", *paths, preexec_fn=give_up_rights)
+    summary = json.loads(done.stdout)
+    assert (done.returncode, summary["created"]) == (2, 1)
+    assert refusals(summary) == {
+        name: ("unreadable_path", f"{name} cannot be read: Permission denied")
+        for name in ("closed", "secret.txt")
+    }
 
 
 def test_a_line_of_fifty_megabytes_is_refused_and_takes_no_memory(tmp_path, home):
