@@ -35,7 +35,7 @@ Note = Callable[[Come], None]
 @click.option("--recursive/--no-recursive", default=True, show_default=True, help="Go into sub-folders.")
 @click.option("--encoder", metavar="NAME", help="Model of a new collection, fixed from then on.")
 @click.option("--key", metavar="KEY", help="Key of what comes from standard input.")
-@click.option("--name", metavar="NAME", help="File name that tells the type of standard input, such as x.md.")
+@click.option("--name", metavar="NAME", help="Tells the type of standard input, such as x.md.")
 @click.option("--key-field", multiple=True, metavar="FIELD", help="Field of a record that is its key.")
 @click.option("--title-field", multiple=True, metavar="FIELD", help="Field of a record that is its title.")
 @click.option("--text-field", multiple=True, metavar="FIELD", help="Field of a record that is its text.")
@@ -69,7 +69,7 @@ def ingest(
     with options.service(home, new=True) as service, bar(options.errors_console, places) as note:
         if from_input:
             summary = ingest_stream(
-                service, collection, _standard_input(), name or "input.txt", str(key), chosen, note
+                service, collection, _standard_input(), name or "standard input", str(key), chosen, note
             )
         else:
             summary = ingest_paths(service, collection, places, chosen, note)

@@ -607,7 +607,11 @@ def test_standard_input_is_stored_under_its_key(home, shell, monkeypatch):
     status, _, told = given(b'{"text": "a"}\n{', "--key", "records", "--name", "x.jsonl")
     assert status == 2 and "refused: x.jsonl, line 2: " in told
     status, _, told = given(b"", "--key", "empty")
-    assert status == 2 and "(empty_input)" in told and "empty" not in keys(home)
+    assert status == 2 and "empty" not in keys(home)
+    assert told == "refused: standard input is empty (empty_input)"
+    status, _, told = given(b"\x89PNG\r\n\x1a\n\0", "--key", "picture")
+    assert status == 2 and "standard input: its content looks like a PNG picture" in told
+    assert given(pdf("A lapwing calls."), "--key", "paper")[0] == 0 and "paper" in keys(home)
 
 
 def test_standard_input_that_is_closed_is_told(home):
