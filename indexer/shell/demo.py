@@ -13,6 +13,7 @@ from indexer.ingest import ingest_paths
 from indexer.service import Service
 from indexer.shell import options
 from indexer.shell.ingest import bar, print_summary
+from indexer.shell.numbers import PORT
 from indexer.shell.search import print_result
 from indexer.shell.serve import serve
 from search.model import SearchRequest
@@ -50,9 +51,7 @@ QUESTIONS: Sequence[DemoQuestion] = (
 
 @click.command()
 @click.option("--once", is_flag=True, help="End after the answers instead of serving the page.")
-@click.option(
-    "--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Port of the page."
-)
+@click.option("--port", type=PORT, default=8080, show_default=True, help="Port of the page.")
 @options.home_option
 @click.pass_context
 def demo(context: click.Context, once: bool, port: int, home: str | None) -> int:

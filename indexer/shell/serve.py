@@ -6,16 +6,17 @@ import click
 
 from indexer import serving
 from indexer.settings import Settings
+from indexer.shell.numbers import PORT, Number
 from indexer.store.schema import open_database
 from search.errors import InvalidInput
 
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Port.")
+@click.option("--port", type=PORT, default=8080, show_default=True, help="Port.")
 @click.option(
     "--workers",
-    type=click.IntRange(1, 64),
+    type=Number(1, 64),
     default=1,
     show_default=True,
     help="Web processes, each with a model.",

@@ -358,8 +358,11 @@ def test_an_odd_question_is_a_question(home, shell, question):
         (["serve", "--host", "::"], "invalid_input", "set XUNYI_API_KEY"),
         (["serve", "--host", "a..b"], "invalid_input", "set XUNYI_API_KEY"),
         (["collections", "--home", "~nobody-of-this-name/x"], "invalid_input", "a user unknown here"),
-        (["serve", "--port", "0"], "invalid_input", "0 is not in the range"),
-        (["serve", "--workers", "0"], "invalid_input", "0 is not in the range"),
+        (["serve", "--port", "0"], "invalid_input", "'--port': give a whole number from 1 to 65535, not '0'"),
+        (["serve", "--port", "abc"], "invalid_input", "give a whole number from 1 to 65535, not 'abc'"),
+        (["serve", "--port", "99999"], "invalid_input", "give a whole number from 1 to 65535, not '99999'"),
+        (["serve", "--workers", "0"], "invalid_input", "give a whole number from 1 to 64, not '0'"),
+        (["demo", "--port", "abc"], "invalid_input", "give a whole number from 1 to 65535, not 'abc'"),
         (["dance"], "invalid_input", "No such command 'dance'"),
     ],
 )
