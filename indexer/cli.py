@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from search.errors import InvalidInput, SearchError, StorageFull
+from search.registry import nearest
 
 COMMANDS: Mapping[str, str] = {
     "ingest": "indexer.shell.ingest:ingest",
@@ -44,6 +45,16 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands, in the order of a first acquaintance."""
         return list(COMMANDS)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the first argument names, and the other arguments."""
+        if args[0] not in COMMANDS:
+            near = nearest(args[0], COMMANDS)
+            cure = f"did you mean {near[0]!r}?" if near else "`xunyi --help` lists them"
+            raise click.UsageError(f"there is no command {args[0]!r}; {cure}")
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command by name."""

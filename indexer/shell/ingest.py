@@ -102,7 +102,9 @@ def bar(console: Console, paths: Sequence[Path]) -> Iterator[Note]:
         TimeRemainingColumn(),
     )
     progress = Progress(*columns, console=console)
-    task = progress.add_task("ingesting", total=total, documents=_documents(0), rate="", share=_share(0, total))
+    task = progress.add_task(
+        "ingesting", total=total, documents=_documents(0), rate="", share=_share(0, total)
+    )
     read = 0
 
     def note(come: Come) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from indexer.store.storable import is_text
 from indexer.store.tables import ChangeRow, CollectionRow, DocumentRow, EncoderRow, GenerationRow, PassageRow
 from search.errors import CollectionExists, InvalidInput, UnknownCollection
+from search.registry import nearest
 
 _NAME = re.compile(r"[\w][\w.-]{0,99}", re.UNICODE)
 
@@ -63,11 +64,13 @@ def get(connection: Connection, name: str) -> Collection:
     """Return the collection called ``name``; raise ``UnknownCollection`` when there is none."""
     found = find(connection, name)
     if found is None:
-        raise UnknownCollection(
-            f"there is no collection called {name!r}; choose one from the list of collections, "
-            "or store something in it, which makes it",
-            collection=name,
+        near = nearest(name, [other.name for other in all_collections(connection)])
+        cure = (
+            f"did you mean {near[0]!r}?"
+            if near
+            else "choose one from the list of collections, or store something in it, which makes it"
         )
+        raise UnknownCollection(f"there is no collection called {name!r}; {cure}", collection=name)
     return found
 
 

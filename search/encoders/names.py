@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from search.errors import UnknownName
+from search.registry import nearest
 
 DEFAULT_ENCODER = "multilingual-e5-small"
 
@@ -27,9 +28,10 @@ def check_name(name: str) -> None:
     is_folder = name != "" and Path(name).is_dir()
     if name in SOURCES or is_folder or re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name):
         return
-    known = sorted(SOURCES)
+    known, near = sorted(SOURCES), nearest(name, SOURCES)
+    slip = f" (did you mean {near[0]!r}?)" if near else ""
     raise UnknownName(
-        f"no encoder is called {name!r}; choose one of: {', '.join(known)}, or give the hub name "
+        f"no encoder is called {name!r}{slip}; choose one of: {', '.join(known)}, or give the hub name "
         f"(owner/model) or the folder of a sentence-transformers model",
         known=known,
     )

@@ -363,7 +363,15 @@ def test_an_odd_question_is_a_question(home, shell, question):
         (["serve", "--port", "99999"], "invalid_input", "give a whole number from 1 to 65535, not '99999'"),
         (["serve", "--workers", "0"], "invalid_input", "give a whole number from 1 to 64, not '0'"),
         (["demo", "--port", "abc"], "invalid_input", "give a whole number from 1 to 65535, not 'abc'"),
-        (["dance"], "invalid_input", "No such command 'dance'"),
+        (["dance"], "invalid_input", "there is no command 'dance'; `xunyi --help` lists them"),
+        (["serch", "otter"], "invalid_input", "there is no command 'serch'; did you mean 'search'?"),
+        (["--loud", "search"], "invalid_input", "No such option '--loud'"),
+        (["delete", "k0", "-c", "defualt"], "unknown_collection", "'defualt'; did you mean 'default'?"),
+        (
+            ["collections", "--create", "new", "--encoder", "minilm"],
+            "unknown_name",
+            "did you mean 'minilm-en'?",
+        ),
     ],
 )
 def test_wrong_use_gets_one_sentence(home, shell, monkeypatch, arguments, code, words):
