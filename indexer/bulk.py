@@ -4,12 +4,13 @@ A bad line costs that line alone.  Lines are encoded and committed in batches; t
 yielded after the commit of its batch, so 200 or 201 means that it is stored and searchable.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
-from indexer.pipeline import BATCH_CHARACTERS, BATCH_DOCUMENTS, Incoming, Pipeline, checked
+from indexer.pipeline import BATCH_CHARACTERS, BATCH_DOCUMENTS, Incoming, Pipeline, checked, is_key
 from indexer.readers.base import RecordFields
 from indexer.readers.jsonl import parse_record
-from indexer.readers.records import record_document
+from indexer.readers.records import first_given, key_value, record_document
 from indexer.records import LineStatus
 from indexer.seen_keys import SeenKeys
 from search.errors import DuplicateKey, InvalidRecord, SearchError, StorageFull, TooLarge
@@ -41,7 +42,9 @@ def _read(number: int, line: bytes, line_bytes_max: int, seen: SeenKeys) -> Pend
     try:
         if len(line) > line_bytes_max:
             raise TooLarge(f"the line has {len(line)} bytes; at most {line_bytes_max} are read")
-        incoming = checked(_document(line))
+        record = parse_record(line.rstrip(b"\r\n"))
+        key = _key(record)
+        incoming = checked(_document(record))
         key = incoming.key
         if not seen.add(key):
             raise DuplicateKey(f"the key {key!r} stood in an earlier line of this request", key=key)
@@ -52,8 +55,18 @@ def _read(number: int, line: bytes, line_bytes_max: int, seen: SeenKeys) -> Pend
     return number, incoming, key
 
 
-def _document(line: bytes) -> Incoming:
-    extracted = record_document(parse_record(line.rstrip(b"\r\n")), RecordFields(), "application/json")
+def _key(record: Mapping[str, Any]) -> str | None:
+    """Return the key of a record, so that a refusal can name it; None where the key itself is none."""
+    field = first_given(record, RecordFields().key)
+    try:
+        key = key_value(record, field) if field else ""
+    except InvalidRecord:
+        return None
+    return key if is_key(key) else None
+
+
+def _document(record: Mapping[str, Any]) -> Incoming:
+    extracted = record_document(record, RecordFields(), "application/json")
     if extracted.key is None:
         raise InvalidRecord("the record has no key; give it one under key, _id or id")
     return Incoming(extracted.key, extracted, source="api")

@@ -165,7 +165,7 @@ def checked(incoming: Incoming) -> Incoming:
         InvalidRecord: its key, title, media type or metadata cannot be stored as they are.
     """
     key = incoming.key
-    if not key or len(key) > KEY_CHARACTERS_MAX or any(not _storable(character) for character in key):
+    if not is_key(key):
         raise InvalidRecord(
             f"a document's key has 1 to {KEY_CHARACTERS_MAX} characters, none of them control characters",
             key=key[:100].encode("ascii", "backslashreplace").decode(),
@@ -188,6 +188,11 @@ def checked(incoming: Incoming) -> Incoming:
         raise NoText("the document has no text; there is nothing to search for in it")
     checked_metadata(incoming.extracted.fields)
     return incoming
+
+
+def is_key(key: str) -> bool:
+    """Return whether a document can have this key."""
+    return 1 <= len(key) <= KEY_CHARACTERS_MAX and all(map(_storable, key))
 
 
 def _storable(character: str) -> bool:

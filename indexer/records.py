@@ -78,6 +78,7 @@ class LineStatus:
     status: int
     """200 stored as update or unchanged, 201 created, 4xx refused."""
     key: str | None = None
+    """None where the line has none that can be read."""
     outcome: DocumentOutcome | None = None
     code: str | None = None
     detail: str | None = None

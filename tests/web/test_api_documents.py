@@ -178,6 +178,29 @@ def test_bulk_gives_each_line_its_status_and_loses_none(client, collection, sett
     assert hits[0]["key"] == "e"
 
 
+@pytest.mark.parametrize(
+    ("line", "code", "key"),
+    [
+        ('{"key": "b", "text": ""}', "no_text", "b"),
+        ('{"id": 7}', "no_text", "7"),
+        ('{"_id": "水", "text": "a", "title": 5}', "invalid_record", "水"),
+        ('{"key": "m", "text": "a", "metadata": {"n": NaN}}', "invalid_record", None),
+        ('{"key": "m", "text": "a", "metadata": {"mixed": [1, "a"]}}', "invalid_record", "m"),
+        ('{"key": "twice", "text": "a"}', "duplicate_key", "twice"),
+        ('{"key": "b", "text": "a"', "invalid_record", None),
+        ('{"key": ["b"], "text": "a"}', "invalid_record", None),
+        (r'{"key": "a\tb", "text": "a"}', "invalid_record", None),
+        (json.dumps({"key": "k" * 513, "text": "a"}), "invalid_record", None),
+        ('{"text": "a"}', "invalid_record", None),
+    ],
+)
+def test_a_refused_line_is_named_by_its_key_where_it_has_one(client, collection, line, code, key):
+    answer = bulk(client, collection, f'{{"key": "twice", "text": "first"}}\n{line}\n'.encode())
+    refused = lines(answer)[1]
+    assert (refused["line"], refused["code"], refused["key"]) == (2, code, key)
+    assert keys(client, collection) == ["twice"]
+
+
 def test_bulk_of_nothing_stores_nothing(client, collection):
     answer = bulk(client, collection, b"\n \n")
     assert (answer.status_code, answer.text) == (200, "")
