@@ -53,10 +53,10 @@ def checked_systems(names: str) -> list[str]:
     return list(dict.fromkeys(systems))
 
 
-def checked_field(judged: Judged, field: str | None) -> str | None:
-    """Return the field to group by; raise ``InvalidInput`` where no judged question has it."""
+def check_field(judged: Judged, field: str | None) -> None:
+    """Raise ``InvalidInput`` for a field to group by that no judged question has."""
     if field is None or any(query.facts.get(field) is not None for query in judged.queries):
-        return field
+        return
     known = sorted({name for query in judged.queries for name in query.facts})
     others = f"group by one of: {', '.join(known)}" if known else "they have none to group by; leave --by out"
     raise InvalidInput(f"no judged question has the field {field!r}; {others}", field=field)

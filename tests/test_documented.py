@@ -14,6 +14,7 @@ import pytest
 from indexer.cli import group
 from indexer.readers.catalog import readable_extensions
 from indexer.settings import Settings
+from indexer.shell.demo import COLLECTION
 from indexer.store.filters import COMBINERS, DOCUMENT_COLUMNS, OPERATORS
 from search import errors
 from tests.faults.processes import PATIENCE_SECONDS, Served
@@ -94,6 +95,13 @@ def test_options_in_a_row_are_the_command_s(name):
     row = next(line for line in section("Commands").splitlines() if line.startswith(f"| `{name}"))
     known = {spelling for option in COMMANDS[name].params for spelling in option.opts}
     assert set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", row)) <= known
+
+
+def test_the_demo_has_the_document_that_the_quick_start_asks_for():
+    key = re.search(r"^xunyi similar -c (\S+) (\S+) ", section("Quick start"), re.M)
+    assert key and key[1] == COLLECTION
+    corpus = (Path(__file__).parent.parent / "indexer" / "demo" / "corpus.jsonl").read_text("utf-8")
+    assert key[2] in {json.loads(line)["_id"] for line in corpus.splitlines()}
 
 
 def test_routes_are_those_of_the_application(tmp_path):

@@ -10,7 +10,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from indexer.evaluating import Evaluation, checked_field, checked_systems
+from indexer.evaluating import Evaluation, check_field, checked_systems
 from indexer.evaluating import evaluate as run_evaluation
 from indexer.shell import options
 from search.evaluation.judged import read_judged
@@ -34,7 +34,7 @@ def evaluate(
     """Measure systems on DIR: corpus.jsonl, queries.jsonl and qrels.tsv."""
     chosen = checked_systems(systems)
     judged = read_judged(folder)
-    checked_field(judged, group_by)
+    check_field(judged, group_by)
     usual = options.settings_of(home)
     scratch = nullcontext(None) if home else tempfile.TemporaryDirectory(prefix="xunyi-evaluate-")
     with scratch as made:
