@@ -99,10 +99,10 @@ def last_bar(shown):
 
 
 def test_a_bar_ends_full_where_something_was_read_and_empty_where_nothing_was(home, folder, tmp_path):
-    assert re.fullmatch(r"ingesting ━+ 100 % +1 documents.*", last_bar(on_terminal(home, "ingest", folder)))
+    assert re.fullmatch(r"ingesting ━+ 100 % +1 document  .*", last_bar(on_terminal(home, "ingest", folder)))
     given = ("ingest", "-", "--key", "k", "-c", "given")
     shown = on_terminal(home, *given, given=LONG.encode())
-    assert re.fullmatch(r"ingesting ━+ 100 % +1 documents.*", last_bar(shown))
+    assert re.fullmatch(r"ingesting ━+ 100 % +1 document  .*", last_bar(shown))
     shown = on_terminal(home, *given)
     assert re.fullmatch(r"ingesting +━+ 0 documents.*", last_bar(shown)) and "%" not in shown
     shown = on_terminal(home, "ingest", tmp_path / "nowhere")
