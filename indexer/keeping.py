@@ -4,12 +4,18 @@ from datetime import timedelta
 
 from indexer import lexical_caches
 from indexer.service import Service
-from indexer.store import collections
+from indexer.states_filling import Filler
+from indexer.store import collections, token_states
 from indexer.store.collections import Collection
+from indexer.token_states import codec_of
+from search.encoders.base import token_encoder
 from search.errors import CacheLocked, StorageFull, StoreBusy
 
 LATE = timedelta(minutes=2)
 """A keeper follows within seconds, unless it is at hundreds of thousands of passages, or is stuck."""
+
+FILLED_MAX = 1000
+"""Passages without token states that an ingest still reads at its end: half a minute."""
 
 
 def keep_caches(service: Service, collection: str) -> list[str]:
@@ -22,11 +28,30 @@ def keep_caches(service: Service, collection: str) -> list[str]:
             service.keeper.follow(found)
             if service.keeper.due(found):
                 service.keeper.fold(found, service.models.encoder_of(found))
+            return _fill(service, found)
     except CacheLocked:
         return [_left_to_keeper(service, found)]
     except (OSError, StorageFull, StoreBusy) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         return [f"all is stored, and searches are right, but the caches are not brought up to date: {reason}"]
+
+
+def _fill(service: Service, found: Collection) -> list[str]:
+    """Make token states that are missing; return what a user should know where they are too many."""
+    encoder = service.models.encoder_of(found)
+    teller = token_encoder(encoder)
+    if teller is None:
+        return []
+    with service.database.read() as connection:
+        waiting = token_states.waiting(connection, found, codec_of(teller))
+    if waiting > FILLED_MAX:
+        return [
+            f"{waiting} passages of {found.name} have no token states yet; "
+            "the worker of `xunyi serve`, or `xunyi worker --once`, makes them"
+        ]
+    filler = Filler(service.database)
+    while filler.fill(found, encoder):
+        pass
     return []
 
 

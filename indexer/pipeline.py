@@ -14,8 +14,6 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-import numpy as np
-
 from indexer.chunking import CHUNKER_VERSION, Chunk, chunk, passage_input
 from indexer.clock import Clock
 from indexer.readers.base import Extracted
@@ -27,6 +25,8 @@ from indexer.store.fields import checked_metadata
 from indexer.store.sessions import Database
 from indexer.store.storable import is_text
 from indexer.store.tables import KEY_CHARACTERS_MAX, TITLE_CHARACTERS_MAX
+from indexer.store.token_states import Reading
+from indexer.token_states import input_hash, readings
 from search.encoders.base import Encoder
 from search.errors import InvalidRecord, NoText
 from search.text.language import language
@@ -93,11 +93,11 @@ class Pipeline:
             for (incoming, _), pieces in zip(fresh, cut, strict=True)
             for piece in pieces
         ]
-        vectors = self._vectors(inputs)
+        read = readings(self.database, self.encoder, self.collection.encoder_id, inputs)
         place = iter(inputs)
         for (incoming, digest), pieces in zip(fresh, cut, strict=True):
             passages = [
-                _passage(incoming.extracted, piece, input_hash(text), vectors[text])
+                _passage(incoming.extracted, piece, input_hash(text), read[text])
                 for piece, text in ((piece, next(place)) for piece in pieces)
             ]
             yield _document(incoming, digest, passages)
@@ -110,25 +110,10 @@ class Pipeline:
             self.collection.overlap_tokens,
         )
 
-    def _vectors(self, inputs: Sequence[str]) -> dict[str, bytes]:
-        """Return input -> vector; what this encoder has read before, anywhere, is not encoded again."""
-        hashes = {text: input_hash(text) for text in inputs}
-        with self.database.read() as connection:
-            known = store.known_vectors(connection, self.collection.encoder_id, list(hashes.values()))
-        vectors = {text: known[digest] for text, digest in hashes.items() if digest in known}
-        missing = [text for text in hashes if text not in vectors]
-        rows = self.encoder.encode(missing, "passage").astype("<f4") if missing else np.empty((0, 0))
-        return vectors | {text: row.tobytes() for text, row in zip(missing, rows, strict=True)}
-
 
 def text_of(extracted: Extracted, piece: Chunk) -> str:
     """Return the words of a passage."""
     return extracted.text[piece.start : piece.end]
-
-
-def input_hash(text: str) -> str:
-    """Return the digest (128 bits, hexadecimal) under which the vector of an encoder's input is known."""
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def content_hash(incoming: Incoming, collection: Collection) -> str:
@@ -199,7 +184,7 @@ def _storable(character: str) -> bool:
     return character >= " " and character != "\x7f" and not "\ud800" <= character <= "\udfff"
 
 
-def _passage(extracted: Extracted, piece: Chunk, digest: str, vector: bytes) -> PreparedPassage:
+def _passage(extracted: Extracted, piece: Chunk, digest: str, reading: Reading) -> PreparedPassage:
     text = text_of(extracted, piece)
     return PreparedPassage(
         start=piece.start,
@@ -209,7 +194,8 @@ def _passage(extracted: Extracted, piece: Chunk, digest: str, vector: bytes) -> 
         page=piece.page,
         language=language(text),
         input_hash=digest,
-        vector=vector,
+        vector=reading.vector,
+        states=reading.states,
     )
 
 

@@ -1,11 +1,13 @@
 """``xunyi verify``: prove that the store holds together and that the caches say what it says.
 
 Every check compares two things that were written at different moments: rows with rows, files with their
-manifest, centred vectors with raw ones, the lexical index with the log.  Nothing is changed.
+manifest, centred vectors with raw ones, token states with the passage they were made of, the lexical index
+with the log.  Nothing is changed.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from time import sleep
 
 import numpy as np
@@ -15,12 +17,15 @@ from sqlalchemy.engine import Connection
 from indexer import generations, lexical_caches
 from indexer.records import Problem
 from indexer.service import Service
-from indexer.store import changes, collections, passages
+from indexer.states_filling import flawed
+from indexer.store import changes, collections, passages, token_states
 from indexer.store.collections import Collection
 from indexer.store.tables import DocumentRow, EmbeddingRow, PassageRow
+from indexer.token_states import codec_of
 from search.arrays import Ids, Matrix
 from search.artifacts import DamagedArtifact
 from search.centring import centred, passage_mean
+from search.encoders.base import TokenEncoder, token_encoder
 from search.errors import SearchError
 
 _EXAMPLES_MAX = 5
@@ -32,17 +37,19 @@ Check = Callable[[Service, Connection, Collection], Iterator[Problem]]
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What was looked at and what was found wrong; no problems is a clean store."""
+    """What was looked at, what was found wrong, and what is not made yet; no problems is a clean store."""
 
     collections: int
     documents: int
     passages: int
     problems: list[Problem]
+    notes: list[str]
 
 
 def verify(service: Service) -> Verification:
     """Check the whole installation: rows in one transaction for each collection, caches each in its own."""
     problems: list[Problem] = []
+    notes: list[str] = []
     documents = count = 0
     with service.database.read() as connection:
         found = collections.all_collections(connection)
@@ -53,15 +60,16 @@ def verify(service: Service) -> Verification:
             counted = collections.counts(connection, current)
             documents, count = documents + counted[0], count + counted[1]
             of_rows = [problem for check in ROWS for problem in check(service, connection, current)]
+            notes += _unmade(service, connection, current)
         of_caches = [problem for check in CACHES for problem in _settled(service, current, check)]
         problems += _told(service, current, of_rows + of_caches)
-    return Verification(len(found), documents, count, problems)
+    return Verification(len(found), documents, count, problems, notes)
 
 
 def _told(service: Service, collection: Collection, problems: Sequence[Problem]) -> Iterator[Problem]:
     """Add to each problem whose it is and, where a cache can simply be made anew, how."""
     for problem in problems:
-        cure = CURES.get(problem.code, "").format(maker=_maker(service))
+        cure = CURES.get(problem.code, "").format(maker=_maker(service), stopped=_stopped(service))
         yield replace(problem, where=f"{collection.name}, {problem.where}", detail=problem.detail + cure)
 
 
@@ -74,6 +82,12 @@ def _maker(service: Service) -> str:
         f"{holder} makes it anew after the next `xunyi search` there; "
         "if that process is stuck, stop it and run `xunyi worker --once`"
     )
+
+
+def _stopped(service: Service) -> str:
+    """Return what a user does before `xunyi worker --once` can be run."""
+    holder = service.cache_lock.holder()
+    return f"stop {holder}, and then " if holder else ""
 
 
 def _settled(service: Service, collection: Collection, check: Check) -> list[Problem]:
@@ -171,6 +185,33 @@ def _vectors(service: Service, connection: Connection, collection: Collection) -
             yield Problem(f"passage {passage}", "bad_vector", "its vector is neither of unit length nor zero")
 
 
+def _states(service: Service, connection: Connection, collection: Collection) -> Iterator[Problem]:
+    """Token states can be unpacked and stand at words of what the encoder read."""
+    encoder = _teller(service, collection)
+    if encoder is not None:
+        for passage, what in islice(flawed(connection, collection, encoder), _EXAMPLES_MAX):
+            yield Problem(f"passage {passage}", "states_damaged", f"its token states {what}")
+
+
+def _unmade(service: Service, connection: Connection, collection: Collection) -> Iterator[str]:
+    """Tell of passages whose token states are not made yet."""
+    encoder = _teller(service, collection)
+    count = token_states.waiting(connection, collection, codec_of(encoder)) if encoder else 0
+    if count:
+        holder = service.cache_lock.holder()
+        maker = f"{holder} makes them" if holder else "`xunyi worker --once` makes them"
+        have = "passage has" if count == 1 else "passages have"
+        yield f"{collection.name}: {count} {have} no token states yet; {maker}"
+
+
+def _teller(service: Service, collection: Collection) -> TokenEncoder | None:
+    """Return what reads token states; None where there are none, or the model is not at hand."""
+    try:
+        return token_encoder(service.models.encoder_of(collection))
+    except SearchError:  # told with the caches
+        return None
+
+
 def _generation(service: Service, connection: Connection, collection: Collection) -> Iterator[Problem]:
     """The active generation holds exactly the rows that were there at its change, centred."""
     manifest = generations.active(connection, collection)
@@ -234,13 +275,17 @@ def _lexical(service: Service, connection: Connection, collection: Collection) -
         )
 
 
-ROWS: Sequence[Check] = (_passages, _vectors)
+ROWS: Sequence[Check] = (_passages, _vectors, _states)
 CACHES: Sequence[Check] = (_generation, _lexical)
 CURES = {
     "cache_damaged": "; {maker}",
     "cache_mismatch": "; delete the folder caches in the data folder, and {maker}",
+    "states_damaged": "; {stopped}`xunyi worker --once` makes them anew",
 }
-"""What cures a cache, by the code of its problem; whoever keeps the caches looks at checksums alone."""
+"""What cures what can be made anew, by the code of its problem.
+
+Who keeps the caches looks at checksums alone; `xunyi worker --once` reads the token states as well.
+"""
 
 
 def _blocks(connection: Connection, collection: Collection) -> Iterator[tuple[Ids, Matrix]]:

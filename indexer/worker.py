@@ -20,6 +20,7 @@ from indexer.ingest import Ingest, Progress
 from indexer.readers.base import RecordFields
 from indexer.records import TaskInfo, TaskState
 from indexer.service import Service
+from indexer.states_filling import Filler, drop_flawed
 from indexer.store import collections, tasks
 from indexer.store.collections import Collection
 from search.errors import CacheLocked, SearchError, StorageFull, StoreBusy, StoreUnavailable
@@ -32,6 +33,8 @@ Write = Callable[[Connection], None]
 POLL_SECONDS = 0.3
 LOCK_POLL_SECONDS = 1.0
 RETRY_SECONDS = 5.0
+FILL_RETRY_SECONDS = 300.0
+"""Nobody waits for token states, and a model that is not there will not be there soon."""
 KEEP_SECONDS = 5.0
 PASSING = (StorageFull, StoreBusy, StoreUnavailable)
 """Failures that are no fault of a task and may be over in a while."""
@@ -51,8 +54,9 @@ class Worker:
     def __init__(self, service: Service, doing: str = "xunyi worker") -> None:
         self._service = service
         self._doing = doing
-        self._resting: dict[int, float] = {}
-        """Collections whose caches could not be kept, and the time (monotonic) until which they rest."""
+        self._filler = Filler(service.database)
+        self._resting: dict[tuple[str, int], float] = {}
+        """What could not be done for a collection, and the time (monotonic) until which it rests."""
         self._owed: Write | None = None
         """How the last task ended, where that could not be written down yet."""
         self._known: set[int] = set()
@@ -80,13 +84,16 @@ class Worker:
                 self.stop.wait(POLL_SECONDS)
 
     def run_until_idle(self) -> None:
-        """Work until there is nothing left to do; the lock is held.
+        """Work until there is nothing left to do, or until stopped; the lock is held.
+
+        Reads all token states first: those that are damaged are made anew.
 
         Raises:
             StorageFull, StoreBusy, StoreUnavailable: it cannot go on now; nothing is lost.
         """
         self.begin()
-        while self.step():
+        self._for_each(self._drop_flawed)
+        while not self.stop.is_set() and self.step():
             pass
 
     def begin(self) -> None:
@@ -97,11 +104,15 @@ class Worker:
         self._for_each(self._inspect)
 
     def step(self) -> bool:
-        """Do one task, or one round of keeping the caches; return whether there was anything to do."""
+        """Do one task and one round of keeping the caches; return whether there was anything to do.
+
+        Where there was nothing, a batch of missing token states is made: only then, since it takes a second
+        that nobody waits for.
+        """
         if self._owed:
             self._settle(self._owed)
         worked = self._do_task()
-        return self._for_each(self._keep) or worked
+        return self._for_each(self._keep) or worked or self._fill_one()
 
     def _until_done(self, work: Callable[[], T]) -> T | None:
         """Do ``work``, again and again while what keeps it from being done may pass; None when stopped."""
@@ -125,6 +136,19 @@ class Worker:
             return True
         return worked
 
+    def _fill_one(self) -> bool:
+        """Make a batch of missing token states of the first collection that lacks any."""
+        with self._service.database.read() as connection:
+            living = collections.all_collections(connection)
+        return any(self._guarded(self._fill, found, FILL_RETRY_SECONDS) for found in living)
+
+    def _fill(self, found: Collection) -> bool:
+        return self._filler.fill(found, self._service.models.encoder_of(found))
+
+    def _drop_flawed(self, found: Collection) -> bool:
+        drop_flawed(self._service.database, found, self._service.models.encoder_of(found))
+        return False
+
     def _for_each(self, work: Callable[[Collection], bool]) -> bool:
         """Do ``work`` for every collection; one that cannot be kept now does not hold up the others."""
         with self._service.database.read() as connection:
@@ -135,17 +159,20 @@ class Worker:
         self._known = ids
         return any([self._guarded(work, found) for found in living])
 
-    def _guarded(self, work: Callable[[Collection], bool], found: Collection) -> bool:
-        if self._resting.get(found.id, 0.0) > monotonic():
+    def _guarded(
+        self, work: Callable[[Collection], bool], found: Collection, rest_seconds: float = RETRY_SECONDS
+    ) -> bool:
+        key = (work.__name__, found.id)
+        if self._resting.get(key, 0.0) > monotonic():
             return False
         try:
             return work(found)
         except (SearchError, OSError) as error:
-            log.warning("the caches of %s stay as they are: %s", found.name, error)
+            log.warning("caches and token states of %s stay as they are: %s", found.name, error)
         except Exception:
             # Searches go on without caches, and tasks must go on too.
-            log.exception("the caches of %s stay as they are", found.name)
-        self._resting[found.id] = monotonic() + RETRY_SECONDS
+            log.exception("caches and token states of %s stay as they are", found.name)
+        self._resting[key] = monotonic() + rest_seconds
         return False
 
     def _do_task(self) -> bool:

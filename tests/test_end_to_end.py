@@ -4,11 +4,19 @@ import json
 import re
 import subprocess
 import sys
+from contextlib import closing
 
 import numpy as np
 import pytest
 
+from indexer.chunking import passage_input
 from indexer.cli import run
+from indexer.service import Service
+from indexer.settings import Settings
+from indexer.store import token_states
+from indexer.token_states import codec_of
+from search.centring import mean_of_all
+from search.ranking.token_codec import packed, unpacked
 
 HALFTONE = "A press knows no grey. Photographs in newspapers are broken up into dots of many sizes."
 BREAD = "面包放在桌上会变硬，因为淀粉重新结晶，把水挤了出来。放进冰箱反而硬得更快。"
@@ -151,6 +159,30 @@ def test_what_was_ingested_is_folded_and_verified(home, capsys):
     assert (info["documents"], info["passages"], info["unfolded"]) == (4, 4, 0)
     status, found = answer(capsys, "verify", "--home", str(home))
     assert (status, found["problems"]) == (0, [])
+
+
+def test_every_word_of_a_passage_has_its_state(home):
+    """Bytes, counts and places are those of the model at hand, and each place cuts its word out."""
+    with closing(Service.open(Settings.from_environment({}, home=home))) as service:
+        found = service.ensure_collection("default")
+        encoder = service.models.encoder_of(found)
+        with service.database.read() as connection:
+            stored = token_states.having(connection, found, codec_of(encoder), 0, 100)
+    assert len(stored) == 4
+    for passage in stored:
+        text = passage_input(passage.title, passage.heading, passage.text)
+        spans = encoder.tokenizer.spans(text).tolist()
+        said = [place for place in spans if any(map(str.isalnum, text[slice(*place)]))]
+        states = unpacked(passage.states)
+        assert len(states.codes) == len(said) > 10
+        assert states.spans.tolist() == said
+        cut = [text[start:end] for start, end in states.spans.tolist()]
+        letters = "".join(filter(str.isalnum, "".join(cut)))
+        assert letters == "".join(filter(str.isalnum, text))
+        ((vector,), (tokens,)) = encoder.encode_tokens([text], "passage")
+        assert vector.tobytes() == encoder.encode([text], "passage").tobytes()
+        centre = mean_of_all(encoder.token_passage_means)
+        assert passage.states == packed(tokens.states, tokens.spans, text, centre)
 
 
 def test_nothing_found_is_status_1(home, capsys):

@@ -12,6 +12,8 @@ from alembic.script import ScriptDirectory
 
 from indexer.store import schema
 from indexer.store.tables import Base
+from indexer.store.token_states import waiting
+from tests.contracts.stored import current, document, new_collection, put, remove
 
 pytest_plugins = ["tests.contracts.databases"]
 
@@ -51,6 +53,29 @@ def test_up_and_down_and_up_again(empty_url, open_url):
             with database.write() as connection:
                 command.downgrade(config_for(connection), revision)
         assert tables_in(database) == set()
+
+
+def everything_in(database):
+    """Return all rows of all tables that were there from the first."""
+    tables = [table for name, table in Base.metadata.tables.items() if name != "token_states"]
+    with database.read() as connection:
+        return {table.name: sorted(map(repr, connection.execute(sa.select(table)))) for table in tables}
+
+
+def test_a_database_of_the_first_tables_keeps_every_row(empty_url, open_url):
+    database = open_url(empty_url)
+    with database.write() as connection:
+        schema.run_migrations(connection, "0001")
+    notes = new_collection(database)
+    put(database, notes, document("a", "one", "two", metadata={"year": 2024}), document("b"))
+    remove(database, notes, "b")
+    before = everything_in(database)
+    assert [len(before[name]) for name in ("documents", "passages", "embeddings")] == [1, 2, 2]
+    with database.write() as connection:
+        schema.run_migrations(connection)
+    assert everything_in(database) == before
+    with database.read() as connection:
+        assert waiting(connection, current(database), "1-toy") == 2
 
 
 def test_the_scripts_make_what_the_mappings_say(database):

@@ -17,11 +17,19 @@ from indexer.store import changes
 from indexer.store.collections import Collection, lock
 from indexer.store.fields import rows_of
 from indexer.store.storable import is_text
-from indexer.store.tables import DocumentRow, EmbeddingRow, FieldRow, PassageRow
+from indexer.store.tables import DocumentRow, EmbeddingRow, FieldRow, PassageRow, TokenStatesRow
 from search.model import MetadataValue
 
 _VARIABLES_MAX = 500
 """Values bound in one statement; both databases allow far more, but plans stay small."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackedStates:
+    """The token states of a passage as they are stored, and how the bytes were made."""
+
+    codec: str
+    packed: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +44,8 @@ class PreparedPassage:
     language: str
     input_hash: str
     vector: bytes
+    states: PackedStates | None = None
+    """None where they are not made yet, or the encoder has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,27 +89,6 @@ def _known(connection: Connection, collection_id: int, keys: Sequence[str]) -> d
             DocumentRow.key, DocumentRow.id, DocumentRow.content_hash, DocumentRow.source, DocumentRow.origin
         ).where(DocumentRow.collection_id == collection_id, DocumentRow.key.in_(part))
         found |= {row.key: row for row in connection.execute(query)}
-    return found
-
-
-def known_vectors(connection: Connection, encoder_id: int, input_hashes: Sequence[str]) -> dict[str, bytes]:
-    """Return the vectors of inputs this encoder has read before, in any collection.
-
-    One passage answers for each input: a text that is everywhere may have a hundred thousand.
-    """
-    found: dict[str, bytes] = {}
-    for part in in_slices(input_hashes):
-        digests = sa.values(sa.column("input_hash", sa.String), name="asked")
-        asked = digests.data([(digest,) for digest in part]).cte("asked")
-        vector = (
-            sa.select(EmbeddingRow.vector)
-            .join(PassageRow, PassageRow.id == EmbeddingRow.passage_id)
-            .where(PassageRow.input_hash == asked.c.input_hash, EmbeddingRow.encoder_id == encoder_id)
-            .limit(1)
-            .scalar_subquery()
-        )
-        rows = connection.execute(sa.select(asked.c.input_hash, vector.label("vector")))
-        found |= {row.input_hash: row.vector for row in rows if row.vector is not None}
     return found
 
 
@@ -221,7 +210,7 @@ def _insert_contents(
     ids: Mapping[str, int],
     documents: Sequence[PreparedDocument],
 ) -> list[int]:
-    """Insert the fields, passages and vectors of documents; return the ids of the passages."""
+    """Insert the fields, passages, vectors and states of documents; return the ids of the passages."""
     fields = [
         row for document in documents for row in rows_of(collection.id, ids[document.key], document.metadata)
     ]
@@ -239,12 +228,25 @@ def _insert_contents(
         values.append(_passage_values(collection.id, document_id, ordinal, document.title, passage))
     returning = sa.insert(PassageRow).returning(PassageRow.id, sort_by_parameter_order=True)
     added = list(connection.execute(returning, values).scalars())
-    vectors = [
-        {"passage_id": passage_id, "encoder_id": collection.encoder_id, "vector": passage.vector}
-        for passage_id, (_, passage) in zip(added, pairs, strict=True)
-    ]
-    connection.execute(sa.insert(EmbeddingRow), vectors)
+    _insert_readings(connection, collection.encoder_id, added, [passage for _, passage in pairs])
     return added
+
+
+def _insert_readings(
+    connection: Connection, encoder_id: int, ids: Sequence[int], passages: Sequence[PreparedPassage]
+) -> None:
+    """Insert what the encoder made of passages."""
+    places = [{"passage_id": passage_id, "encoder_id": encoder_id} for passage_id in ids]
+    pairs = list(zip(places, passages, strict=True))
+    vectors = [place | {"vector": passage.vector} for place, passage in pairs]
+    connection.execute(sa.insert(EmbeddingRow), vectors)
+    states = [
+        place | {"codec": passage.states.codec, "states": passage.states.packed}
+        for place, passage in pairs
+        if passage.states is not None
+    ]
+    if states:
+        connection.execute(sa.insert(TokenStatesRow), states)
 
 
 def _passage_values(

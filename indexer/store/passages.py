@@ -47,6 +47,13 @@ def newest_id(connection: Connection) -> int:
     return newest or 0
 
 
+def newest_id_of(connection: Connection, collection_id: int) -> int:
+    """Return the id of the passage of a collection that came last, 0 before there is one."""
+    query = sa.select(sa.func.max(PassageRow.id)).where(PassageRow.collection_id == collection_id)
+    newest: int | None = connection.execute(query).scalar()
+    return newest or 0
+
+
 def vector_blocks(
     connection: Connection, collection_id: int, encoder_id: int, dimension: int
 ) -> Iterator[tuple[Ids, Matrix]]:

@@ -212,6 +212,19 @@ class EmbeddingRow(Base):
     vector: Mapped[bytes]
 
 
+class TokenStatesRow(Base):
+    """What an encoder makes of each piece of a passage, packed; only attention reads it."""
+
+    __tablename__ = "token_states"
+    __table_args__ = (Index(None, "encoder_id", "codec", "passage_id"),)
+
+    passage_id: Mapped[int] = mapped_column(ForeignKey("passages.id", ondelete="CASCADE"), primary_key=True)
+    encoder_id: Mapped[int] = mapped_column(ForeignKey("encoders.id"), primary_key=True)
+    codec: Mapped[str] = mapped_column(label(40))
+    """How the bytes were made; its index lets passages without them be counted without reading any."""
+    states: Mapped[bytes]
+
+
 class ChangeRow(Base):
     """The log every cache follows: a passage came or went.
 

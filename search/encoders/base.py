@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from search.arrays import Matrix, Spans, States, Vector
 
@@ -87,6 +87,7 @@ class Encoder(Protocol):
         ...
 
 
+@runtime_checkable
 class TokenEncoder(Encoder, Protocol):
     """An encoder that also tells what it makes of each piece of a text."""
 
@@ -106,3 +107,8 @@ class TokenEncoder(Encoder, Protocol):
         States depend on their text alone, as vectors do.
         """
         ...
+
+
+def token_encoder(encoder: Encoder) -> TokenEncoder | None:
+    """Return an encoder as one that also tells of each piece, or None where it does not."""
+    return encoder if isinstance(encoder, TokenEncoder) else None

@@ -1,6 +1,7 @@
 """Small documents with vectors, and the few steps that tests of the store take again and again."""
 
 import hashlib
+import re
 from datetime import UTC, datetime
 from types import MappingProxyType
 
@@ -9,6 +10,7 @@ import numpy as np
 from indexer.store import collections, documents
 from indexer.store.documents import PreparedDocument, PreparedPassage
 from search.arrays import unit_rows
+from search.encoders.base import TokenStates
 
 NOW = datetime(2024, 5, 1, 12, 30, tzinfo=UTC)
 LATER = datetime(2024, 5, 2, 8, 0, 0, 123456, tzinfo=UTC)
@@ -30,6 +32,49 @@ class ToyEncoder:
     def vector(self, text):
         seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
         return unit_rows(np.random.default_rng(seed).standard_normal((1, 16)).astype(np.float32))[0]
+
+
+class WordTokenizer:
+    """Pieces are words and signs."""
+
+    def spans(self, text):
+        found = [match.span() for match in re.finditer(r"\w+|[^\w\s]", text)]
+        return np.array(found, dtype=np.int32).reshape(-1, 2)
+
+    def count(self, text):
+        return len(self.spans(text))
+
+    def ids(self, text):
+        return list(range(self.count(text)))
+
+
+class ToyTokenEncoder(ToyEncoder):
+    """A whole encoder of the same vectors, which also has a state for every word and notes what it reads."""
+
+    max_tokens = 512
+    tokenizer = WordTokenizer()
+    query_means = token_query_means = token_passage_means = ToyEncoder.passage_means
+
+    def __init__(self):
+        self.slices = []
+
+    def encode(self, texts, role):
+        self.slices.append(list(texts))
+        return np.array([self.vector(text) for text in texts], dtype=np.float32).reshape(-1, 16)
+
+    def encode_tokens(self, texts, role):
+        return self.encode(texts, role), [self.tokens(text) for text in texts]
+
+    def tokens(self, text):
+        spans = self.tokenizer.spans(text)
+        words = [self.vector(text[start:end]) for start, end in spans.tolist()]
+        return TokenStates(np.array(words, dtype=np.float32).reshape(-1, 16), spans)
+
+    def read(self):
+        """Return all texts read since it was asked last."""
+        texts = [text for part in self.slices for text in part]
+        self.slices.clear()
+        return texts
 
 
 ENCODER = ToyEncoder()

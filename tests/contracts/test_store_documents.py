@@ -188,17 +188,13 @@ def test_what_was_found_unchanged_and_is_no_more_stops_the_batch(database, notes
         detail(database, notes, "b")
 
 
-def test_hashes_and_vectors_are_known_by_key_and_input(database, notes):
+def test_hashes_are_known_by_key(database, notes):
     put(database, notes, document("a", "same words"), document("b", "other words"))
     with database.read() as connection:
         hashes = documents.content_hashes(connection, notes.id, ["a", "b", "c"])
         assert hashes == {
             key: document(key, text).content_hash for key, text in (("a", "same words"), ("b", "other words"))
         }
-        same, unknown = passage("same words").input_hash, passage("unheard").input_hash
-        vectors = documents.known_vectors(connection, notes.encoder_id, [same, unknown])
-        assert vectors == {same: passage("same words").vector}
-        assert documents.known_vectors(connection, notes.encoder_id + 1, [same]) == {}
 
 
 def test_more_keys_than_one_statement_takes(database, notes):

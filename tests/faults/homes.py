@@ -71,9 +71,10 @@ ORDER BY key, name, ordinal
 """
 PASSAGES = """
 SELECT key, ordinal, start, "end", passage.text, passage.title, heading, page, passage.language, input_hash,
-       hex(vector)
+       hex(vector), codec, hex(states)
 FROM passages AS passage JOIN documents AS document ON document.id = passage.document_id
 LEFT JOIN embeddings AS embedding ON embedding.passage_id = passage.id
+LEFT JOIN token_states ON token_states.passage_id = passage.id
 ORDER BY key, ordinal
 """
 STRAY = """
@@ -81,6 +82,10 @@ SELECT 'passage', passage.id FROM passages AS passage
 LEFT JOIN documents AS document ON document.id = passage.document_id WHERE document.id IS NULL
 UNION ALL SELECT 'vector', passage_id FROM embeddings
 LEFT JOIN passages AS passage ON passage.id = passage_id WHERE passage.id IS NULL
+UNION ALL SELECT 'states', passage_id FROM token_states
+LEFT JOIN passages AS passage ON passage.id = passage_id WHERE passage.id IS NULL
+UNION ALL SELECT 'no states', passage.id FROM passages AS passage
+LEFT JOIN token_states ON passage_id = passage.id WHERE passage_id IS NULL
 """
 
 
@@ -89,7 +94,7 @@ ALL = {"documents": DOCUMENTS, "origins": ORIGINS, "fields": FIELDS, "passages":
 
 
 def assert_same(home, other, names=tuple(ALL)):
-    """Compare two homes to the last byte of every vector."""
+    """Compare two homes to the last byte of every vector and token state."""
     for name in names:
         ours, theirs = rows(home, ALL[name]), rows(other, ALL[name])
         assert len(ours) == len(theirs), name

@@ -5,7 +5,9 @@ random instant more, so that it strikes on fast machines and slow ones alike.
 """
 
 import random
+import sqlite3
 import time
+from contextlib import closing
 
 import pytest
 
@@ -86,6 +88,30 @@ def test_an_ingest_that_is_killed_three_times_ends_as_if_nothing_had_happened(
     moments = [(after_a_batch, 0.1), (after_a_batch, 0.1), (while_words_are_indexed, 0.01)]
     assert survives(home, folder, moments, seed=1) == 3
     finishes(home, folder, 150)
+    assert_same(home, undisturbed)
+    assert_clean(home)
+
+
+def count_of_states(home):
+    ((count,),) = rows(home, "SELECT count(*) FROM token_states")
+    return count
+
+
+def test_a_home_of_an_older_version_gets_its_states_however_often_that_is_killed(
+    tmp_path, new_home, ingested, assert_clean
+):
+    folder = write_documents(tmp_path / "docs", 150)
+    undisturbed = ingested(new_home("undisturbed"), folder)
+    home = ingested(new_home(), folder)
+    with closing(sqlite3.connect(home / "xunyi.db")) as connection, connection:
+        connection.execute("DELETE FROM token_states")
+    for _ in range(2):
+        before = count_of_states(home)
+        process = started(home, "worker", "--once")
+        assert strike(home, process, lambda before=before: count_of_states(home) > before, 0.05)
+        assert before < count_of_states(home) < 150
+    status, _, err = ended(started(home, "worker", "--once"))
+    assert status == 0 and "the token states of default are made" in err
     assert_same(home, undisturbed)
     assert_clean(home)
 
