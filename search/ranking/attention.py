@@ -4,9 +4,10 @@ Every query token i looks at the tokens j of a passage; a_ij is the share of its
 s_ij what j is worth to it.  The token's score is sum_j a_ij s_ij, so the products a_ij s_ij say exactly
 which link carries how much of the score: what explains a hit is what made it.
 
-All kinds are batched over the candidates.  Passages come one behind another in one array, are laid side
-by side for the softmax, and what is beyond a passage's end is masked with minus infinity: a zero would beat
-a real token that is less than similar.
+All kinds are batched over the candidates.  The tokens of all passages lie one behind another, each softmax
+runs over the tokens of one passage, and there is no padding that could be mistaken for a token.  Passages
+are asked for inner products only: a learned map of theirs is applied to the query instead,
+q W_Q (d W_K)' = (q W_Q W_K') d', so that stored states need not be spelt out for it.
 
 Sources:
     Vaswani et al., Attention Is All You Need, 2017, sections 3.2.1 (scaled dot products), 3.2.2 (heads)
@@ -24,11 +25,21 @@ from numpy.typing import NDArray
 
 from search.arrays import States
 
-Lengths = NDArray[np.int64]
-"""How many tokens each passage has ``(p,)``, each at least 1."""
-
 Table = NDArray[np.float32]
-"""Numbers of every passage, query token and passage token ``(p, n, l)``; 0 beyond a passage's end."""
+"""Numbers of every query token and every token of all passages ``(n, sum of lengths)``."""
+
+
+class PassageStates(Protocol):
+    """Token states of several passages, one passage behind another; ``PackedPassages`` is one."""
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """How many tokens each passage has ``(p,)``; one without any scores 0."""
+        ...
+
+    def products(self, query: States) -> Table:
+        """Return the inner products of rows ``(n, d)`` with all states."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +50,26 @@ class Attended:
     """a_ij: the shares of attention; they sum to 1 over a passage (``Causal``: to less)."""
     carried: Table
     """a_ij s_ij: what each link carries of the score."""
+    lengths: NDArray[np.int64]
+    """How many of the columns belong to each passage ``(p,)``."""
 
     @property
     def scores(self) -> NDArray[np.float32]:
-        """Scores of the query's tokens ``(p, n)``."""
-        summed: NDArray[np.float32] = self.carried.sum(axis=2)
-        return summed
+        """Scores of the query's tokens in each passage ``(p, n)``."""
+        return Segments(self.lengths).sums(self.carried).T
+
+    def of_passage(self, place: int) -> "Attended":
+        """Return what concerns one passage alone."""
+        start = int(self.lengths[:place].sum())
+        columns = slice(start, start + int(self.lengths[place]))
+        return Attended(self.weights[:, columns], self.carried[:, columns], self.lengths[place : place + 1])
 
 
 class AttentionRanker(Protocol):
     """One kind of attention; safe for several threads."""
 
-    def attend(self, query: States, passages: States, lengths: Lengths) -> Attended:
-        """Let a query attend to passages.
-
-        Args:
-            query: states ``(n, d)`` of the query's tokens.
-            passages: states ``(sum of lengths, d)`` of all passages' tokens, one passage behind another.
-            lengths: how many tokens each passage has, at least 1.
-        """
+    def attend(self, query: States, passages: PassageStates) -> Attended:
+        """Let the tokens of a query, states ``(n, d)``, attend to those of passages."""
         ...
 
 
@@ -68,11 +80,11 @@ class Simple:
     temperature: float = 0.03
     """Near 0 the best token takes all; higher, alike ones share.  For states of unit length."""
 
-    def attend(self, query: States, passages: States, lengths: Lengths) -> Attended:
+    def attend(self, query: States, passages: PassageStates) -> Attended:
         """Let every query token look for its like."""
-        similar = side_by_side(query @ passages.T, lengths)
-        weights = softmax(similar / np.float32(self.temperature))
-        return Attended(weights, carried(weights, similar))
+        similar = passages.products(query)
+        weights = Segments(passages.lengths).softmax(similar / np.float32(self.temperature))
+        return Attended(weights, weights * similar, passages.lengths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +103,12 @@ class Trainable:
     learned: Projections
     """``query`` and ``key`` are ``(d, k)``, ``value`` is ``(d, d)``."""
 
-    def attend(self, query: States, passages: States, lengths: Lengths) -> Attended:
+    def attend(self, query: States, passages: PassageStates) -> Attended:
         """Let every query token ask as it has learned to."""
-        asked = scaled(query @ self.learned.query)
-        weights = softmax(side_by_side(asked @ (passages @ self.learned.key).T, lengths))
-        worth = side_by_side(query @ (passages @ self.learned.value).T, lengths)
-        return Attended(weights, carried(weights, worth))
+        asked = scaled(query @ self.learned.query) @ self.learned.key.T
+        weights = Segments(passages.lengths).softmax(passages.products(asked))
+        worth = passages.products(query @ self.learned.value.T)
+        return Attended(weights, weights * worth, passages.lengths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +122,13 @@ class Causal:
 
     learned: Projections
 
-    def attend(self, query: States, passages: States, lengths: Lengths) -> Attended:
+    def attend(self, query: States, passages: PassageStates) -> Attended:
         """Let every query token look back."""
-        asked = scaled(query @ self.learned.query)
-        found = side_by_side(asked @ (passages @ self.learned.key).T, lengths)
-        own = asked @ (query @ self.learned.key).T
-        own[np.triu_indices(len(query), k=1)] = -np.inf
-        among = np.broadcast_to(own, (len(lengths), *own.shape))
-        weights = softmax(np.concatenate([found, among], axis=2))[:, :, : found.shape[2]]
-        worth = side_by_side(query @ (passages @ self.learned.value).T, lengths)
-        return Attended(weights, carried(weights, worth))
+        asked = scaled(query @ self.learned.query) @ self.learned.key.T
+        own = np.where(np.tri(len(query), dtype=bool), asked @ query.T, np.float32(-np.inf))
+        weights = Segments(passages.lengths).softmax(passages.products(asked), own)
+        worth = passages.products(query @ self.learned.value.T)
+        return Attended(weights, weights * worth, passages.lengths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,21 +145,21 @@ class MultiHead:
     output: NDArray[np.float32]
     """W_O ``(k, d)``."""
 
-    def attend(self, query: States, passages: States, lengths: Lengths) -> Attended:
+    def attend(self, query: States, passages: PassageStates) -> Attended:
         """Let every query token ask in several ways at once."""
-        parts = [self._head(part, query, passages, lengths) for part in self._columns()]
+        parts = [self._head(part).attend(query, passages) for part in self._columns()]
         weights = np.add.reduce([part.weights for part in parts], axis=0) / np.float32(self.heads)
-        return Attended(weights, np.add.reduce([part.carried for part in parts], axis=0))
+        carried = np.add.reduce([part.carried for part in parts], axis=0)
+        return Attended(weights, carried, passages.lengths)
 
     def _columns(self) -> Sequence[slice]:
         width = self.learned.query.shape[1] // self.heads
         return [slice(head * width, (head + 1) * width) for head in range(self.heads)]
 
-    def _head(self, part: slice, query: States, passages: States, lengths: Lengths) -> Attended:
+    def _head(self, part: slice) -> Trainable:
         learned = self.learned
         value = learned.value[:, part] @ self.output[part]
-        head = Trainable(Projections(learned.query[:, part], learned.key[:, part], value))
-        return head.attend(query, passages, lengths)
+        return Trainable(Projections(learned.query[:, part], learned.key[:, part], value))
 
 
 def scaled(asked: States) -> States:
@@ -158,23 +167,40 @@ def scaled(asked: States) -> States:
     return np.asarray(asked / np.sqrt(np.float32(asked.shape[1])), dtype=np.float32)
 
 
-def side_by_side(found: NDArray[np.float32], lengths: Lengths) -> Table:
-    """Return the columns ``(n, sum of lengths)`` laid out by passage ``(p, n, l)``, minus infinity beyond."""
-    places = np.arange(lengths.max(initial=0))
-    inside = places < lengths[:, None]
-    starts = np.cumsum(lengths) - lengths
-    columns = np.where(inside, starts[:, None] + places, 0)
-    laid = np.moveaxis(found[:, columns], 0, 1)
-    return np.where(inside[:, None, :], laid, np.float32(-np.inf))
+class Segments:
+    """The columns of each passage in a ``Table``."""
 
+    def __init__(self, lengths: NDArray[np.int64]) -> None:
+        self._lengths = lengths
+        self._filled = np.flatnonzero(lengths)
+        self._starts = (np.cumsum(lengths) - lengths)[self._filled]
 
-def softmax(table: Table) -> Table:
-    """Return the shares ``(p, n, l)`` over the last axis; minus infinity gets exactly 0."""
-    shares: Table = np.exp(table - table.max(axis=2, keepdims=True, initial=-np.inf))
-    shares /= shares.sum(axis=2, keepdims=True)
-    return shares
+    def sums(self, table: Table) -> Table:
+        """Return the sum over each passage ``(n, p)``; 0 over none."""
+        return self._over(np.add, table, 0)
 
+    def softmax(self, table: Table, beside: NDArray[np.float32] | None = None) -> Table:
+        """Return the shares of the columns of each passage.
 
-def carried(weights: Table, worth: Table) -> Table:
-    """Return weights times worth, 0 where there is no token."""
-    return np.multiply(weights, worth, out=np.zeros_like(weights), where=np.isfinite(worth))
+        Args:
+            table: what to take shares by.
+            beside: ``(n, m)``, more columns that take part in every passage's softmax and are not returned.
+        """
+        largest = self._over(np.maximum, table, -np.inf)
+        if beside is not None:
+            largest = np.maximum(largest, beside.max(axis=1, keepdims=True, initial=-np.inf))
+        shares: Table = np.exp(table - self._spread(largest))
+        sums = self.sums(shares)
+        if beside is not None:
+            sums += np.exp(beside[:, None, :] - largest[:, :, None]).sum(axis=2)
+        shares /= self._spread(sums)
+        return shares
+
+    def _over(self, merge: np.ufunc, table: Table, empty: float) -> Table:
+        merged = np.full((len(table), self._lengths.size), empty, dtype=np.float32)
+        if self._filled.size and len(table):
+            merged[:, self._filled] = merge.reduceat(table, self._starts, axis=1)
+        return merged
+
+    def _spread(self, of_passages: Table) -> Table:
+        return np.repeat(of_passages, self._lengths, axis=1)

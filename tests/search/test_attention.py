@@ -1,5 +1,6 @@
-"""Attention by hand, against PyTorch, and by what padding and order must not change."""
+"""Attention by hand, against PyTorch, and by what company and order must not change."""
 
+from dataclasses import dataclass
 from importlib import import_module
 
 import numpy as np
@@ -48,8 +49,19 @@ def one_by_one():
     return np.split(PASSAGES, np.cumsum(LENGTHS)[:-1])
 
 
+@dataclass
+class Plain:
+    """States as they are."""
+
+    states: np.ndarray
+    lengths: np.ndarray
+
+    def products(self, query):
+        return query @ self.states.T
+
+
 def attended(kind, passages=PASSAGES, lengths=LENGTHS, query=QUERY):
-    return kind.attend(query, passages, np.asarray(lengths))
+    return kind.attend(query, Plain(passages, np.asarray(lengths)))
 
 
 # By hand
@@ -57,11 +69,10 @@ def attended(kind, passages=PASSAGES, lengths=LENGTHS, query=QUERY):
 
 def test_one_token_of_two():
     # q = (1, 0) sees (.6, .8) and (0, 1): s = .6 and 0, and at temperature .6 the shares are as e to 1.
-    found = Simple(0.6).attend(
-        np.array([[1, 0]], np.float32), np.array([[0.6, 0.8], [0, 1]], np.float32), np.array([2])
-    )
+    states = np.array([[0.6, 0.8], [0, 1]], np.float32)
+    found = attended(Simple(0.6), states, [2], np.array([[1, 0]], np.float32))
     share = np.e / (np.e + 1)
-    np.testing.assert_allclose(found.weights[0, 0], [share, 1 - share], rtol=1e-6)
+    np.testing.assert_allclose(found.weights[0], [share, 1 - share], rtol=1e-6)
     np.testing.assert_allclose(found.scores, [[0.6 * share]], rtol=1e-6)
 
 
@@ -76,8 +87,8 @@ def test_what_a_causal_token_spends_on_the_query_is_lost():
     learned = Projections(
         np.zeros((D, 4), np.float32), np.zeros((D, 4), np.float32), np.eye(D, dtype=np.float32)
     )
-    found = Causal(learned).attend(QUERY[:2], PASSAGES[:2], np.array([2]))
-    np.testing.assert_allclose(found.weights[0], [[1 / 3, 1 / 3], [1 / 4, 1 / 4]], rtol=1e-6)
+    found = attended(Causal(learned), PASSAGES[:2], [2], QUERY[:2])
+    np.testing.assert_allclose(found.weights, [[1 / 3, 1 / 3], [1 / 4, 1 / 4]], rtol=1e-6)
     even = QUERY[:2] @ PASSAGES[:2].T
     np.testing.assert_allclose(found.scores[0], [even[0].sum() / 3, even[1].sum() / 4], rtol=1e-5)
 
@@ -133,20 +144,28 @@ def test_multihead_is_multihead_attention(torch):
             keys = torch.tensor(passage)[None]
             out, weights = theirs(torch.tensor(QUERY)[None], keys, keys)
             np.testing.assert_allclose(found.scores[place], (QUERY * out[0].numpy()).sum(1), atol=1e-5)
-            np.testing.assert_allclose(found.weights[place, :, : len(passage)], weights[0].numpy(), atol=1e-5)
+            ours = found.of_passage(place).weights
+            np.testing.assert_allclose(ours, weights[0].numpy(), atol=1e-5)
 
 
 # What all kinds promise
 
 
-def test_company_and_padding_change_nothing(kind):
+def test_company_changes_nothing(kind):
     together = attended(kind)
     for place, passage in enumerate(one_by_one()):
         alone = attended(kind, passage, [len(passage)])
-        for name in ("weights", "carried"):
-            ours = getattr(together, name)[place]
-            np.testing.assert_allclose(ours[:, : len(passage)], getattr(alone, name)[0], atol=1e-6)
-            assert not ours[:, len(passage) :].any()
+        for name in ("weights", "carried", "scores"):
+            ours = getattr(together.of_passage(place), name)
+            np.testing.assert_allclose(ours, getattr(alone, name), atol=1e-6)
+            np.testing.assert_allclose(together.scores[place], alone.scores[0], atol=1e-6)
+
+
+def test_a_passage_without_tokens_scores_nothing_and_changes_nothing(kind):
+    with_gaps = attended(kind, lengths=[0, *LENGTHS[:2], 0, 0, *LENGTHS[2:], 0])
+    assert not with_gaps.scores[[0, 3, 4, 7]].any()
+    np.testing.assert_array_equal(with_gaps.scores[[1, 2, 5, 6]], attended(kind).scores)
+    assert with_gaps.of_passage(3).weights.shape == (QUERY_TOKENS, 0)
 
 
 def test_a_token_that_resembles_nothing_is_still_better_than_no_token(kind):
@@ -164,13 +183,13 @@ def test_the_order_of_passage_tokens_does_not_matter(kind):
     order = np.random.default_rng(9).permutation(len(passage))
     straight, mixed = attended(kind, passage, [12]), attended(kind, passage[order], [12])
     np.testing.assert_allclose(mixed.scores, straight.scores, atol=1e-5)
-    np.testing.assert_allclose(mixed.weights[:, :, np.argsort(order)], straight.weights, atol=1e-6)
+    np.testing.assert_allclose(mixed.weights[:, np.argsort(order)], straight.weights, atol=1e-6)
 
 
 def test_shares_are_shares(kind):
     found = attended(kind)
     assert (found.weights >= 0).all()
-    sums = found.weights.sum(axis=2)
+    sums = np.array([found.of_passage(place).weights.sum(axis=1) for place in range(len(LENGTHS))])
     assert (sums < 1).all() if isinstance(kind, Causal) else np.allclose(sums, 1, atol=1e-6)
     assert found.weights.dtype == found.carried.dtype == found.scores.dtype == np.float32
 
