@@ -19,6 +19,12 @@ Run = Mapping[str, Sequence[str]]
 
 def measure(judgements: Mapping[str, Mapping[str, int]], run: Run) -> dict[str, float]:
     """Return name of measure -> mean over all questions of ``run``."""
+    values = by_query(judgements, run)
+    return {name: sum(values[name].values()) / len(run) for name in values}
+
+
+def by_query(judgements: Mapping[str, Mapping[str, int]], run: Run) -> dict[str, dict[str, float]]:
+    """Return name of measure -> query id -> its value."""
     judged = {query: dict(judgements[query]) for query in run}
     # Ranks stand for scores: a provider may break ties between equal scores in its own way.
     scored = [
@@ -26,7 +32,7 @@ def measure(judgements: Mapping[str, Mapping[str, int]], run: Run) -> dict[str, 
         for query, documents in run.items()
         for place, document in enumerate(documents)
     ]
-    totals = dict.fromkeys(map(str, MEASURES), 0.0)
+    values = {str(measure): dict.fromkeys(run, 0.0) for measure in MEASURES}
     for value in ir_measures.iter_calc(MEASURES, judged, scored):
-        totals[str(value.measure)] += value.value
-    return {name: total / len(run) for name, total in totals.items()}
+        values[str(value.measure)][value.query_id] = value.value
+    return values

@@ -122,10 +122,10 @@ def test_thirty_kills_lose_and_double_nothing(tmp_path, new_home, ingested, asse
     undisturbed = ingested(new_home("undisturbed"), folder)
     home = new_home()
     lot = random.Random(30)
-    storing = [(at_once, 3.0)] * 6 + [(after_a_batch, 1.0)] * 10 + [(after_some_batches, 1.0)] * 6
+    storing = [(at_once, 2.0)] * 6 + [(after_a_batch, 0.4)] * 10 + [(after_some_batches, 0.4)] * 6
     lot.shuffle(storing)
-    caching = [(while_words_are_indexed, 0.8)] * 3 + [(while_words_are_published, 0.05)] * 2
-    caching += [(while_vectors_are_folded, 0.05)] * 3
+    caching = [(while_words_are_indexed, 0.2)] * 3 + [(while_words_are_published, 0.02)] * 2
+    caching += [(while_vectors_are_folded, 0.02)] * 3
     moments = storing + caching
     assert len(moments) == 30
     struck = survives(home, folder, moments, seed=30)
