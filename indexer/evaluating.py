@@ -19,7 +19,8 @@ from indexer.store import collections, passages
 from indexer.store.passages import StoredPassages
 from search.errors import InvalidInput
 from search.evaluation.judged import Judged, Query
-from search.evaluation.measures import DEPTH, measure
+from search.evaluation.measures import DEPTH, by_query, measure
+from search.evaluation.paired import p_value
 from search.fusion import rank
 from search.model import MODES, SearchRequest
 from search.parts import DensePart, Pool
@@ -29,6 +30,7 @@ from search.views import NO_IDS, VectorView
 RAW = "dense:raw"
 SYSTEMS = (*MODES, RAW)
 COLLECTION = "evaluation"
+COMPARED = "nDCG@10"
 
 Answerer = Callable[[Query], Sequence[str]]
 
@@ -42,6 +44,8 @@ class Evaluation:
     queries: int
     systems: Mapping[str, Mapping[str, float]]
     ingest: Mapping[str, float]
+    p_values: Mapping[str, Mapping[str, float]]
+    """System -> other system -> how likely chance alone makes such a difference of nDCG@10."""
 
 
 def checked_systems(names: str) -> list[str]:
@@ -91,15 +95,24 @@ def evaluate(
     note(f"{documents} documents in {summary.seconds:.0f} s; {len(summary.problems)} refused")
     measured: dict[str, dict[str, float]] = {}
     groups: dict[str, Any] = {}
+    gains: dict[str, dict[str, float]] = {}
     for system in systems:
         runs, seconds = _run(answerer(service, system), judged.queries)
         measured[system] = measure(judged.judgements, runs) | {"ms_per_query_p50": median(seconds) * 1000}
+        gains[system] = by_query(judged.judgements, runs)[COMPARED]
         for group, queries in grouped.items():
             part = {query.id: runs[query.id] for query in queries}
             groups.setdefault(group, {})[system] = measure(judged.judgements, part)
         note(f"{system}: nDCG@10 {measured[system]['nDCG@10']:.4f}")
-    found = Evaluation(judged.name, documents, len(judged.queries), measured, _rates(summary, documents))
+    rates = _rates(summary, documents)
+    found = Evaluation(judged.name, documents, len(judged.queries), measured, rates, _compared(gains))
     return found, groups
+
+
+def _compared(gains: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    return {
+        one: {other: p_value(gains[one], gains[other]) for other in gains if other != one} for one in gains
+    }
 
 
 def _rates(summary: IngestSummary, documents: int) -> dict[str, float]:
@@ -153,7 +166,7 @@ def _raw_answerer(service: Service) -> Answerer:
     def answer(query: Query) -> list[str]:
         vector = encoder.encode([query.text], "query")[0]
         with service.database.read() as connection:
-            source = StoredPassages(connection)
+            source = StoredPassages(connection, collection.encoder_id, None)
             ranking = rank({"dense": DensePart(view, vector, [Pool(None)])}, DEPTH, source.documents_of)
             found = source.passages([row.passage for row in ranking.rows])
             return [found[row.passage].key for row in ranking.rows]

@@ -5,8 +5,12 @@ Nothing is searched here: the spans are those of the hit, so what is shown is wh
 
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeVar
 
-from search.model import Span
+from search.model import Highlight, Span
+
+Range = TypeVar("Range", Span, Highlight)
 
 EXTRACT_CHARACTERS = 320
 """Length of an extract of Latin script; Chinese says as much in half as many characters."""
@@ -16,16 +20,18 @@ WORD_CHARACTERS = 20
 """How far a cut may move to fall between two words."""
 
 
-def extract(text: str, spans: Sequence[Span]) -> Span:
-    """Return the part of ``text`` that holds most of the characters in ``spans``, or all of it."""
+def extract(text: str, spans: Sequence[Highlight]) -> Span:
+    """Return the part of ``text`` that holds most of what ``spans`` mark, by weight, or all of it."""
     length = _length(text)
     start = _best_start(text, spans, length)
     return Span(start, _word_end(text, start + length))
 
 
-def relative(spans: Sequence[Span], offset: int, length: int) -> list[Span]:
+def relative(spans: Sequence[Range], offset: int, length: int) -> list[Range]:
     """Return ``spans`` counted from ``offset`` and cut to ``length``; empty ones are left out."""
-    moved = (Span(max(0, span.start - offset), min(length, span.end - offset)) for span in spans)
+    moved = (
+        replace(span, start=max(0, span.start - offset), end=min(length, span.end - offset)) for span in spans
+    )
     return [span for span in moved if span.start < span.end]
 
 
@@ -34,11 +40,11 @@ def _length(text: str) -> int:
     return EXTRACT_CHARACTERS // 2 if 3 * wide > len(text) else EXTRACT_CHARACTERS
 
 
-def _best_start(text: str, spans: Sequence[Span], length: int) -> int:
+def _best_start(text: str, spans: Sequence[Highlight], length: int) -> int:
     if len(text) <= length:
         return 0
     latest = len(text) - length
-    starts = [min(latest, _word_start(text, span.start - length // LEAD_SHARE)) for span in spans]
+    starts = [_word_start(text, min(latest, span.start - length // LEAD_SHARE)) for span in spans]
     return max([0, *starts], key=lambda start: (_covered(spans, start, length), -start))
 
 
@@ -58,5 +64,5 @@ def _word_end(text: str, end: int) -> int:
     return end if space < 0 else space
 
 
-def _covered(spans: Sequence[Span], start: int, length: int) -> int:
-    return sum(span.end - span.start for span in relative(spans, start, length))
+def _covered(spans: Sequence[Highlight], start: int, length: int) -> float:
+    return sum((span.end - span.start) * span.weight for span in relative(spans, start, length))

@@ -21,7 +21,10 @@ from indexer.store import collections, passages
 from indexer.store.collections import Collection
 from indexer.store.passages import StoredPassages
 from indexer.store.sessions import Database
+from indexer.token_states import codec_of
 from search.arrays import Ids, Vector, unit_rows
+from search.centring import without_language
+from search.encoders.base import Language, token_encoder
 from search.engine import Engine
 from search.errors import InvalidInput, UnknownCollection, UnknownDocument
 from search.model import SearchRequest, SearchResult, SimilarRequest
@@ -84,7 +87,8 @@ class Searching:
             def ranked(engine: Engine, snapshot: Snapshot, connection: Connection) -> SearchResult:
                 like = _passages_under(connection, found, request.like)
                 unlike = _passages_under(connection, found, request.unlike)
-                return _like(engine, snapshot, like, unlike, request.limit)
+                means = self._models.encoder_of(found).passage_means
+                return _like(engine, snapshot, like, unlike, means, request.limit)
 
             return self._at_one_state(found, request.filter, ranked)
 
@@ -127,12 +131,18 @@ class Searching:
                     pass
                 else:
                     views = (snapshot.vectors, snapshot.words, snapshot.languages)
-                    engine = Engine(*views, StoredPassages(connection), self._analyzer)
+                    source = StoredPassages(connection, found.encoder_id, self._codec(found))
+                    engine = Engine(*views, source, self._analyzer)
                     answer = use(engine, snapshot, connection)
                     break
             sleep(PAUSE_SECONDS)
         picture.report()
         return answer
+
+    def _codec(self, found: Collection) -> str | None:
+        """Return how the token states of a collection's encoder are stored, None where it has none."""
+        encoder = token_encoder(self._models.encoder_of(found))
+        return None if encoder is None else codec_of(encoder)
 
     def _picture(self, connection: Connection, found: Collection) -> CollectionPicture:
         encoder = self._models.encoder_of(found)
@@ -171,23 +181,40 @@ class Searching:
                 continue  # deleted in between
 
 
-def _like(engine: Engine, snapshot: Snapshot, like: Ids, unlike: Ids, limit: int) -> SearchResult:
+def _like(
+    engine: Engine,
+    snapshot: Snapshot,
+    like: Ids,
+    unlike: Ids,
+    means: Mapping[Language, Vector],
+    limit: int,
+) -> SearchResult:
     vector = _between(snapshot, like) - (_between(snapshot, unlike) if unlike.size else 0)
     others = snapshot.selection.ids if snapshot.selection else snapshot.vectors.all_ids()
     selection = Selection(np.setdiff1d(others, np.union1d(like, unlike)))
-    question = Question("dense", limit, "document", False, [], unit_rows(vector[None, :])[0], "en")
+    chinese = snapshot.languages.among(like, "zh").mean() > 0.5
+    spoken: Language = "zh" if chinese else "en"
+    sought = without_language(unit_rows(vector[None, :])[0], means)
+    question = Question("dense", limit, "document", False, [], sought, spoken, balanced=True)
     return _answered(engine, replace(snapshot, selection=selection), question)
 
 
 def _answered(engine: Engine, snapshot: Snapshot, question: Question) -> SearchResult:
-    ranking = engine.ranking(question, snapshot.selection)
+    found = engine.answer(question, snapshot.selection)
     return SearchResult(
-        hits=engine.hits(ranking, question),
-        mode=question.mode,
-        exact=ranking.exact,
-        degraded=snapshot.degraded,
+        hits=found.hits,
+        mode=found.mode,
+        exact=found.exact,
+        degraded=[*snapshot.degraded, *_waiting(found.waiting)],
         generation=snapshot.vectors.generation,
     )
+
+
+def _waiting(passages: int) -> list[str]:
+    if not passages:
+        return []
+    told = f"{passages} of the best passages have no token states yet, so attention does not rank"
+    return [f"{told}; a worker makes them"]
 
 
 def _passages_under(connection: Connection, found: Collection, keys: Sequence[str]) -> Ids:

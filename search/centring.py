@@ -43,3 +43,16 @@ def mean_of_all(means: Mapping[Language, Vector]) -> Vector:
     """Return the mean ``(d,)`` for a query whose language is unknown."""
     mean: Vector = np.mean(list(means.values()), axis=0, dtype=np.float32)
     return mean
+
+
+def without_language(vector: Vector, passage_means: Mapping[Language, Vector]) -> Vector:
+    """Return the unit vector ``(d,)`` less what it has of the direction from one language to the other.
+
+    Its products with passages then say nothing of their language: of passages alone, which lack a side that
+    centring could take the difference from, the nearest would nearly all be of their own.
+    """
+    if len(passage_means) == 1:
+        return vector
+    axis = unit_rows((passage_means["zh"] - passage_means["en"])[None, :])[0]
+    apart: Vector = unit_rows((vector - (vector @ axis) * axis)[None, :])[0]
+    return apart

@@ -6,15 +6,19 @@ so that no transaction is open while a model runs.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 
-from search.fusion import Part, Ranked, Ranking, first_depth, rank
+from search.attending import CANDIDATES, DENSE_WEIGHT, Evidence, attend, first_look, second_look
+from search.encoders.base import Language
+from search.explaining import links_told, speaking_words
+from search.fusion import Part, Ranked, best_of_groups, first_depth, rank
 from search.languages import LanguageView
-from search.model import FoundPassage, Hit
+from search.lexical.bm25 import idf
+from search.model import FoundPassage, Hit, Mode
 from search.parts import DensePart, LanguagePart, LexicalPart, Pool
 from search.question import Question
 from search.text.analyzer import Analyzer
@@ -40,6 +44,21 @@ class PassageSource(Protocol):
         """Return passage id -> the passage with its document's facts."""
         ...
 
+    def token_states(self, passage_ids: Sequence[int]) -> Mapping[int, bytes]:
+        """Return passage id -> its stored token states, for passages that have them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The hits of one question, and how they were found."""
+
+    hits: Sequence[Hit]
+    mode: Mode
+    exact: bool
+    waiting: int = 0
+    """Candidates that have no token states yet, which kept attention from ranking."""
+
 
 @dataclass(frozen=True, slots=True)
 class Engine:
@@ -51,21 +70,52 @@ class Engine:
     source: PassageSource
     analyzer: Analyzer
 
-    def ranking(self, question: Question, selection: Selection | None) -> Ranking:
-        """Return the best passages (or documents by their best passage), without their rows."""
-        parts = self._parts(question, selection)
-        if question.group_by == "document":
-            return rank(parts, question.limit, self.source.documents_of)
-        return rank(parts, question.limit, lambda ids: {passage: passage for passage in ids})
+    def answer(self, question: Question, selection: Selection | None) -> Answer:
+        """Return the best passages, or documents by their best passage, with their rows."""
+        if question.mode == "attention":
+            return self._attended(question, selection)
+        ranking = rank(self._parts(question, selection), question.limit, self._groups(question))
+        return Answer(self._hits(ranking.rows, question, None), question.mode, ranking.exact)
 
-    def hits(self, ranking: Ranking, question: Question) -> list[Hit]:
+    def _attended(self, question: Question, selection: Selection | None) -> Answer:
+        """Rank the best of ``hybrid`` by attention; as many of them as it takes to fill the page."""
+        if question.pieces is None:
+            raise ValueError("mode attention needs the pieces of the query")
+        parts = self._parts(question, selection)
+        count = max(CANDIDATES, 2 * question.limit)
+        while True:
+            candidates = first_look(parts, count)
+            states = self.source.token_states(candidates.ids.tolist())
+            waiting = candidates.ids.size - len(states)
+            if waiting:
+                found = self.answer(replace(question, mode="hybrid"), selection)
+                return replace(found, waiting=waiting)
+            evidence = attend(question.pieces, self._rarity(question.terms), candidates.ids, states)
+            table = second_look(question, candidates, evidence, self.languages, selection)
+            rows = best_of_groups(candidates.ids, table, question.limit, self._groups(question))
+            if len(rows) >= question.limit or candidates.complete:
+                return Answer(self._hits(rows, question, evidence), question.mode, candidates.complete)
+            count *= 2
+
+    def _rarity(self, terms: Sequence[str]) -> dict[str, float]:
+        known = self.words.statistics(terms)
+        return {term: float(idf(known.documents, known.frequencies.get(term, 0))) for term in terms}
+
+    def _groups(self, question: Question) -> Callable[[Sequence[int]], Mapping[int, int]]:
+        if question.group_by == "document":
+            return self.source.documents_of
+        return lambda ids: {passage: passage for passage in ids}
+
+    def _hits(self, rows: Sequence[Ranked], question: Question, evidence: Evidence | None) -> list[Hit]:
         """Return the rows of a ranking, highlighted."""
-        found = self.source.passages([row.passage for row in ranking.rows])
-        return [self._hit(row, found[row.passage], question) for row in ranking.rows]
+        found = self.source.passages([row.passage for row in rows])
+        return [self._hit(row, found[row.passage], question, evidence) for row in rows]
 
     def _parts(self, question: Question, selection: Selection | None) -> dict[str, Part]:
-        if question.mode == "dense":
+        if question.mode == "dense" and not question.balanced:
             return {"dense": self._dense(question, [Pool(selection)])}
+        if question.mode == "dense":
+            return self._balanced(question, selection)
         lexical = LexicalPart(
             self.words,
             question.terms,
@@ -75,10 +125,9 @@ class Engine:
         )
         if question.mode == "lexical":
             return {"lexical": lexical}
-        other = self.languages.selection("en" if question.language == "zh" else "zh", selection)
+        own, other = (self.languages.selection(spoken, selection) for spoken in _sides(question.language))
         if not other.ids.size:
             return {"dense": self._dense(question, [Pool(selection)]), "lexical": lexical}
-        own = self.languages.selection(question.language, selection)
         dense, depth = self._dense(question, [Pool(own), Pool(other)]), first_depth(question.limit)
         handicap = lexical.best(depth) + dense.lead(depth)
         return {
@@ -87,6 +136,14 @@ class Engine:
             "language": LanguagePart(self.languages, question.language, handicap),
         }
 
+    def _balanced(self, question: Question, selection: Selection | None) -> dict[str, Part]:
+        """Return nearness of meaning, each passage held against the best of its own language."""
+        own, other = (self.languages.selection(spoken, selection) for spoken in _sides(question.language))
+        dense = self._dense(question, [Pool(own), Pool(other)])
+        ahead = dense.lead(first_depth(question.limit))
+        parts = {"dense": dense.held_back(ahead)}
+        return parts | {"language": LanguagePart(self.languages, question.language, ahead)}
+
     def _dense(self, question: Question, pools: Sequence[Pool]) -> DensePart:
         if question.vector is None:
             raise ValueError(f"mode {question.mode} needs a vector")
@@ -94,10 +151,22 @@ class Engine:
 
     def _lexical_factor(self, question: Question) -> float:
         bound = self.words.upper_bound(question.terms)
-        return LEXICAL_WEIGHT / math.sqrt(bound) if question.mode == "hybrid" and bound > 0 else 1.0
+        return (
+            LEXICAL_WEIGHT / math.sqrt(bound)
+            if question.mode in ("hybrid", "attention") and bound > 0
+            else 1.0
+        )
 
-    def _hit(self, row: Ranked, found: FoundPassage, question: Question) -> Hit:
-        marked = highlights(found.passage.text, question.terms, self.analyzer, found.passage.start)
+    def _hit(self, row: Ranked, found: FoundPassage, question: Question, evidence: Evidence | None) -> Hit:
+        links = evidence.links(row.passage) if evidence else None
+        if links:
+            marked = speaking_words(links, found, self.analyzer)
+        else:
+            marked = highlights(found.passage.text, question.terms, self.analyzer, found.passage.start)
+        explanation = self._explanation(row, question) if question.explain else None
+        if explanation is not None and links:
+            explanation["attention"] = links_told(links, question.text, found, self.analyzer)
+            explanation["dense"] = {"cosine": row.parts["dense"] / DENSE_WEIGHT, "factor": DENSE_WEIGHT}
         return Hit(
             key=found.key,
             title=found.title,
@@ -106,7 +175,7 @@ class Engine:
             parts=row.parts,
             highlights=marked,
             metadata=found.metadata,
-            explanation=self._explanation(row, question) if question.explain else None,
+            explanation=explanation,
         )
 
     def _explanation(self, row: Ranked, question: Question) -> dict[str, Any]:
@@ -123,3 +192,8 @@ class Engine:
         if "language" in row.parts:
             told["language"] = {"of_the_question": question.language}
         return told
+
+
+def _sides(language: Language) -> tuple[Language, Language]:
+    """Return a language and the other one."""
+    return (language, "en") if language == "zh" else (language, "zh")

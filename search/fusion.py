@@ -15,8 +15,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from search.arrays import Ids, Vector
+
+Table = Mapping[str, NDArray[np.float64]]
+"""Part -> its scores of the same passages ``(n,)``."""
 
 FIRST_DEPTH = 64
 DEEPER = 4
@@ -97,12 +101,33 @@ def _rows(
     groups_of: Callable[[Sequence[int]], Mapping[int, int]],
     limit: int,
 ) -> list[Ranked]:
-    """Return the best candidate of each of the ``limit`` best groups, best first, ties by ascending id.
+    ids = listed(listings)
+    return best_of_groups(ids, scores_by(parts, ids), limit, groups_of)
+
+
+def listed(listings: Sequence[Listing]) -> Ids:
+    """Return the passages that any of the listings shows, ascending."""
+    return np.unique(np.concatenate([listing.ids for listing in listings]))
+
+
+def scores_by(parts: Mapping[str, Part], ids: Ids) -> Table:
+    """Return for every part its scores of given passages."""
+    return {name: part.scores(ids).astype(np.float64) for name, part in parts.items()}
+
+
+def best_of_groups(
+    ids: Ids, table: Table, limit: int, groups_of: Callable[[Sequence[int]], Mapping[int, int]]
+) -> list[Ranked]:
+    """Return the best passage of each of the ``limit`` best groups, best first, ties by ascending id.
 
     Groups are asked for a few passages at a time: most candidates are never looked at.
+
+    Args:
+        ids: candidates ``(n,)``.
+        table: their scores by every part; they add up.
+        limit: how many groups.
+        groups_of: see ``rank``.
     """
-    ids = np.unique(np.concatenate([listing.ids for listing in listings]))
-    table = {name: part.scores(ids).astype(np.float64) for name, part in parts.items()}
     scores = np.sum(list(table.values()), axis=0)
     order = np.lexsort((ids, -scores))
     rows: list[Ranked] = []

@@ -7,9 +7,8 @@ from typing import Any, Literal
 
 MetadataValue = str | int | float | bool | datetime | list[str] | list[int] | list[float] | list[bool]
 
-Mode = Literal["lexical", "dense", "hybrid"]
-MODES: tuple[Mode, ...] = ("lexical", "dense", "hybrid")
-DEFAULT_MODE: Mode = "hybrid"
+Mode = Literal["lexical", "dense", "hybrid", "attention"]
+MODES: tuple[Mode, ...] = ("lexical", "dense", "hybrid", "attention")
 
 GroupBy = Literal["document", "passage"]
 
@@ -26,6 +25,15 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class Highlight:
+    """A range of a document's text that speaks to the question; the strongest of a passage weighs 1."""
+
+    start: int
+    end: int
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class SearchRequest:
     """What a caller asks of one collection: exactly one of ``query`` and ``vector``."""
 
@@ -33,7 +41,8 @@ class SearchRequest:
     vector: Sequence[float] | None = None
     limit: int = 10
     mode: Mode | None = None
-    """By default ``hybrid`` for text, and ``dense`` (all that can be) for a vector."""
+    """By default ``attention`` for text (``hybrid`` with an encoder that has no token states), and ``dense``
+    (all that can be) for a vector."""
     filter: Mapping[str, Any] | None = None
     group_by: GroupBy = "document"
     explain: bool = False
@@ -71,6 +80,8 @@ class FoundPassage:
     key: str
     title: str
     metadata: Mapping[str, MetadataValue]
+    encoded: str = ""
+    """What the encoder read of it: title and headings, then the passage itself at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +93,7 @@ class Hit:
     passage: PassageText
     score: float
     parts: Mapping[str, float]
-    highlights: Sequence[Span]
+    highlights: Sequence[Highlight]
     metadata: Mapping[str, MetadataValue]
     explanation: Mapping[str, Any] | None = None
 

@@ -5,16 +5,15 @@ shell, the API and the pages.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from search.arrays import Vector
+from search.arrays import Matrix, Spans, Vector, unit_rows
 from search.centring import centred, mean_of_all, query_mean
-from search.encoders.base import Encoder, Language
+from search.encoders.base import Encoder, Language, TokenStates, token_encoder
 from search.errors import InvalidInput
 from search.model import (
-    DEFAULT_MODE,
     LIMIT_MAX,
     MODES,
     QUERY_CHARACTERS_MAX,
@@ -22,6 +21,7 @@ from search.model import (
     Mode,
     SearchRequest,
 )
+from search.ranking.pieces import said, tokens_of_pieces
 from search.text.analyzer import Analyzer
 from search.text.language import language
 
@@ -39,6 +39,24 @@ class Question:
     vector: Vector | None
     """Centred query vector ``(d,)`` of unit length; None where the mode has no use for it."""
     language: Language
+    text: str = ""
+    """The query itself; empty where there is a vector alone."""
+    balanced: bool = False
+    """Whether mode dense holds each passage against the best of its own language."""
+    pieces: "QueryPieces | None" = None
+    """What the encoder makes of each piece of it; None where the mode has no use for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryPieces:
+    """The pieces of a query that are words or parts of words."""
+
+    states: Matrix
+    """Centred, of unit length ``(n, d)``."""
+    spans: Spans
+    """Where they stand in the query ``(n, 2)``."""
+    terms: Sequence[Sequence[str]]
+    """Of each, the terms it is a part of."""
 
 
 def checked_limit(limit: int) -> int:
@@ -71,30 +89,52 @@ def prepare(request: SearchRequest, encoder: Encoder, analyzer: Analyzer) -> Que
     checked_limit(request.limit)
     if (request.query is None) == (request.vector is None):
         raise InvalidInput("give exactly one of query and vector")
-    mode = _checked_mode(request)
+    mode = _checked_mode(request, token_encoder(encoder) is not None)
     if request.group_by not in ("document", "passage"):
         raise InvalidInput(f"group_by is {request.group_by!r}; choose document or passage")
-    terms: list[str] = []
-    vector: Vector | None = None
     if request.vector is not None:
         vector = query_vector_given(request.vector, encoder)
-    elif request.query is not None:
-        checked_query(request.query)
-        terms = analyzer.terms(request.query)
-        if mode != "lexical":
-            vector = query_vector(request.query, encoder)
-    spoken = language(request.query or "")
-    return Question(mode, request.limit, request.group_by, request.explain, terms, vector, spoken)
+        return Question(mode, request.limit, request.group_by, request.explain, [], vector, "en")
+    query = checked_query(request.query or "")
+    spoken = language(query)
+    asked = Question(
+        mode, request.limit, request.group_by, request.explain, analyzer.terms(query), None, spoken, query
+    )
+    if mode == "lexical":
+        return asked
+    states = token_encoder(encoder)
+    if mode != "attention" or states is None:
+        return replace(asked, vector=query_vector(query, encoder))
+    rows, tokens = states.encode_tokens([query], "query")
+    vector = centred(rows, query_mean(encoder.query_means, spoken))[0]
+    centre = query_mean(states.token_query_means, spoken)
+    return replace(asked, vector=vector, pieces=_query_pieces(query, tokens[0], centre, analyzer))
 
 
-def _checked_mode(request: SearchRequest) -> Mode:
+def _query_pieces(query: str, tokens: TokenStates, centre: Vector, analyzer: Analyzer) -> QueryPieces:
+    """Return the pieces that have a letter or a digit, or all of them where none has."""
+    kept = said(query, tokens.spans)
+    kept = kept if kept.any() else ~kept
+    words = analyzer.tokens(query)
+    return QueryPieces(
+        unit_rows(tokens.states[kept] - centre),
+        tokens.spans[kept],
+        [[words[place].term for place in those] for those in tokens_of_pieces(tokens.spans[kept], words)],
+    )
+
+
+def _checked_mode(request: SearchRequest, attentive: bool) -> Mode:
     if request.mode is not None and request.mode not in MODES:
         raise InvalidInput(
             f"there is no mode {request.mode!r}; choose one of: {', '.join(MODES)}", known=list(MODES)
         )
-    if request.vector is not None and request.mode in ("lexical", "hybrid"):
+    if request.vector is not None and request.mode not in (None, "dense"):
         raise InvalidInput(f"mode {request.mode} needs words; a vector is searched in mode dense")
-    return request.mode or ("dense" if request.vector is not None else DEFAULT_MODE)
+    if request.mode == "attention" and not attentive:
+        raise InvalidInput("this collection's encoder has no token states; choose mode hybrid")
+    if request.vector is not None:
+        return "dense"
+    return request.mode or ("attention" if attentive else "hybrid")
 
 
 def query_vector(query: str, encoder: Encoder) -> Vector:

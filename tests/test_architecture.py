@@ -62,6 +62,8 @@ LAYERS = (
     {"centring", "views", "fusion"},
     {"languages", "question"},
     {"parts"},
+    {"attending"},
+    {"explaining"},
     {"engine"},
     {"evaluation"},
 )

@@ -77,7 +77,7 @@ def test_parts_add_up_and_passages_are_what_their_offsets_name(home, capsys):
     assert scores == sorted(scores, reverse=True)
 
 
-@pytest.mark.parametrize("mode", ["hybrid", "dense", "lexical"])
+@pytest.mark.parametrize("mode", ["attention", "hybrid", "dense", "lexical"])
 def test_every_hit_is_shown_with_all_parts_of_its_score(home, capsys, mode):
     _, found = answer(capsys, "search", "bread oven", "--mode", mode, "--home", str(home))
     run(["search", "bread oven", "--mode", mode, "--home", str(home)])
@@ -104,12 +104,15 @@ def test_of_a_long_passage_the_shell_shows_the_part_that_answers(home, tmp_path,
 def test_explain_has_a_line_for_each_part_whose_numbers_multiply_to_it(home, capsys):
     assert run(["search", "old bread", "--home", str(home), "-n", "1", "--explain"]) == 0
     out = capsys.readouterr().out
-    lines = dict(re.findall(r"^ +(dense|lexical|language) +([+-]\S+)  \(.+\)", out, re.MULTILINE))
+    lines = dict(re.findall(r"^ +(attention|dense|lexical|language) +([+-]\S+)  \(.+\)", out, re.MULTILINE))
     score = float(re.search(r"^ 1\. .*?  (-?[\d.]+)", out, re.MULTILINE)[1])
     assert sum(map(float, lines.values())) == pytest.approx(score, abs=1e-3)
     bm25, factor = map(float, re.search(r"\(bm25 (\S+), factor (\S+), terms ", out).groups())
     assert bm25 * factor == pytest.approx(float(lines["lexical"]), abs=1e-4)
     assert "{" not in out
+    words = re.findall(r"^ +(old|bread) +█* +(-?[\d.]+)  \S+ [\d.]+, ", out, re.MULTILINE)
+    assert [word for word, _ in words] == ["old", "bread"]
+    assert sum(float(found) for _, found in words) == pytest.approx(float(lines["attention"]), abs=2e-3)
 
 
 def test_one_thing_is_told_as_one(home, tmp_path, capsys):
@@ -220,15 +223,16 @@ def test_evaluate_prints_its_contract_and_right_measures(tmp_path, capsys, home)
         "evaluate",
         str(folder),
         "--systems",
-        "lexical,dense,hybrid,dense:raw",
+        "lexical,dense,hybrid,attention,dense:raw",
         "--home",
         str(scratch),
     ]
     status, found = answer(capsys, *arguments)
     assert status == 0
-    assert set(found) == {"collection", "documents", "queries", "systems", "ingest"}
+    assert set(found) == {"collection", "documents", "queries", "systems", "ingest", "p_values"}
+    assert set(found["p_values"]["attention"]) == {"lexical", "dense", "hybrid", "dense:raw"}
     assert (found["collection"], found["documents"], found["queries"]) == ("judged", 3, 2)
-    assert set(found["systems"]) == {"lexical", "dense", "hybrid", "dense:raw"}
+    assert set(found["systems"]) == {"lexical", "dense", "hybrid", "attention", "dense:raw"}
     assert set(found["ingest"]) == {"seconds", "documents_per_second"}
     dense = found["systems"]["dense"]
     assert set(dense) == {"nDCG@10", "R@100", "RR@10", "ms_per_query_p50"}

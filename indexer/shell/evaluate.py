@@ -10,15 +10,16 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from indexer.evaluating import Evaluation, check_field, checked_systems
+from indexer.evaluating import COMPARED, Evaluation, check_field, checked_systems
 from indexer.evaluating import evaluate as run_evaluation
 from indexer.shell import options
 from search.evaluation.judged import read_judged
+from search.model import MODES
 
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--systems", default="lexical,dense,hybrid", show_default=True, help="Also: dense:raw.")
+@click.option("--systems", default=",".join(MODES), show_default=True, help="Also: dense:raw.")
 @click.option("--encoder", metavar="NAME", help="Model of the scratch collection.")
 @click.option("--by", "group_by", metavar="FIELD", help="Also measure by a field of queries.jsonl.")
 @options.json_option
@@ -54,7 +55,11 @@ def evaluate(
 
 
 def _as_dict(found: Evaluation) -> dict[str, Any]:
-    return {name: getattr(found, name) for name in Evaluation.__dataclass_fields__}
+    """Return what was found; p-values only where there is something to compare."""
+    told = {name: getattr(found, name) for name in Evaluation.__dataclass_fields__}
+    if len(found.systems) == 1:
+        del told["p_values"]
+    return told
 
 
 def _print(found: Evaluation, groups: dict[str, Any]) -> None:
@@ -74,3 +79,16 @@ def _print(found: Evaluation, groups: dict[str, Any]) -> None:
                 escape(group), system, *(f"{values[name]:.4f}" if name in values else "" for name in names)
             )
     console.print(table)
+    for line in _compared(found):
+        console.print(line, style="dim")
+
+
+def _compared(found: Evaluation) -> list[str]:
+    """Return a line for each system beside the best: how far behind it is, and the p-value of that."""
+    scores = {system: values[COMPARED] for system, values in found.systems.items()}
+    best = max(scores, key=lambda system: scores[system])
+    return [
+        f"{best} over {other}: {COMPARED} {scores[best] - score:+.4f}, p = {found.p_values[best][other]:.4f}"
+        for other, score in scores.items()
+        if other != best
+    ]

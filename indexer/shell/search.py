@@ -1,9 +1,10 @@
 """``xunyi search`` and ``xunyi similar``: ask, and see the passages that answer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
@@ -14,13 +15,18 @@ from indexer.shell import options
 from search.model import MODES, Hit, SearchRequest, SearchResult, SimilarRequest
 
 NOTHING_FOUND = 1
+FAINT = 0.5
+"""Weight of a highlight up to which it is not bold."""
+BAR_WIDTH = 12
+LINKS_SHOWN = 3
+"""Words of a passage that are named for each word of the question."""
 
 
 @click.command()
 @click.argument("words", nargs=-1, required=True, metavar="QUERY")
 @options.collection_option
 @options.limit_option
-@click.option("--mode", help=f"One of {', '.join(MODES)} (default: hybrid).")
+@click.option("--mode", help=f"One of {', '.join(MODES)} (default: attention).")
 @options.filter_option
 @click.option("--explain", is_flag=True, help="Show what each part of a score was made of.")
 @options.json_option
@@ -116,8 +122,24 @@ def _explained(hit: Hit) -> Iterator[str]:
     """Yield a line for each part of the score: what it is, and the numbers it was made of."""
     explanation = hit.explanation or {}
     for name, value in hit.parts.items() if explanation else ():
+        if name == "attention":
+            yield f"{name:<10}{value:+.4f}  (word of the question: what it finds, and where)"
+            yield from _links(explanation[name])
+            continue
         facts = ", ".join(f"{fact} {_number(made_of)}" for fact, made_of in explanation[name].items())
-        yield f"{name:<9}{value:+.4f}  ({facts.replace('_', ' ')})"
+        yield f"{name:<10}{value:+.4f}  ({facts.replace('_', ' ')})"
+
+
+def _links(told: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for each word of the question: how much it finds, as a bar, and in which words most."""
+    width = max((cell_len(word["text"]) for word in told["query"]), default=0)
+    most = max((word["score"] for word in told["query"]), default=0.0)
+    for word, carried in zip(told["query"], told["carried"], strict=True):
+        best = sorted(zip(carried, told["passage"], strict=True), key=lambda pair: -pair[0])[:LINKS_SHOWN]
+        found = ", ".join(f"{other['text']} {value:.3f}" for value, other in best if value > 0)
+        bar = "█" * round(BAR_WIDTH * max(0.0, word["score"]) / most) if most > 0 else ""
+        padding = " " * (width - cell_len(word["text"]))
+        yield f"  {word['text']}{padding}  {bar:<{BAR_WIDTH}} {word['score']:.3f}  {found}"
 
 
 def _number(fact: Any) -> str:
@@ -131,7 +153,7 @@ def _passage(hit: Hit) -> Text:
     passage = hit.passage
     text, spans = Text(passage.text), relative(hit.highlights, passage.start, len(passage.text))
     for span in spans:
-        text.stylize("bold yellow", span.start, span.end)
+        text.stylize("bold yellow" if span.weight > FAINT else "yellow", span.start, span.end)
     part = extract(passage.text, spans)
     before, after = "…" if part.start else "", "…" if part.end < len(text) else ""
     line = Text.assemble(before, text[part.start : part.end], after)

@@ -8,10 +8,12 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from indexer.chunking import passage_input
 from indexer.store.documents import in_slices
 from indexer.store.fields import metadata_of
 from indexer.store.storable import is_text
 from indexer.store.tables import DocumentRow, EmbeddingRow, PassageRow
+from indexer.store.token_states import states_of
 from search.arrays import Ids, Matrix
 from search.model import FoundPassage, PassageText
 
@@ -157,8 +159,11 @@ def under(connection: Connection, collection_id: int, keys: Sequence[str]) -> di
 class StoredPassages:
     """The ``PassageSource`` of one search: reads within one transaction, so all it tells is of one state."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, encoder_id: int, codec: str | None) -> None:
+        """Read by ``connection``, and token states of one encoder in one codec (None: it has none)."""
         self._connection = connection
+        self._encoder_id = encoder_id
+        self._codec = codec
 
     def documents_of(self, passage_ids: Sequence[int]) -> Mapping[int, int]:
         """Return passage id -> document id for the passages that exist."""
@@ -176,6 +181,7 @@ class StoredPassages:
                 sa.select(
                     *(getattr(PassageRow, name) for name in PassageText.__dataclass_fields__),
                     PassageRow.document_id,
+                    PassageRow.title.label("encoded_title"),
                     DocumentRow.key,
                     DocumentRow.title.label("document_title"),
                 )
@@ -191,6 +197,13 @@ class StoredPassages:
                 key=row.key,
                 title=row.document_title,
                 metadata=metadata[row.document_id],
+                encoded=passage_input(row.encoded_title, row.heading, row.text),
             )
             for row in rows
         }
+
+    def token_states(self, passage_ids: Sequence[int]) -> Mapping[int, bytes]:
+        """Return passage id -> its token states, for the passages that have them in the codec."""
+        if self._codec is None:
+            return {}
+        return states_of(self._connection, self._encoder_id, self._codec, passage_ids)

@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.arrays import Spans, States, Vector, unit_rows
+from search.ranking.pieces import said
 
 VERSION = 1
 """Raised by every change that gives other bytes."""
@@ -77,8 +78,8 @@ def packed(states: States, spans: Spans, text: str, centre: Vector) -> bytes:
     """
     centred = unit_rows(states - centre)
     mean = unit_rows(centred.mean(axis=0, keepdims=True))[0] if len(centred) else np.zeros_like(centre)
-    said = [any(map(str.isalnum, text[start:end])) for start, end in spans.tolist()]
-    levels, spans = _levels(centred[said]), spans[said]
+    kept = said(text, spans)
+    levels, spans = _levels(centred[kept]), spans[kept]
     lengths = np.linalg.norm(levels, axis=1, keepdims=True)
     leaning = np.linalg.norm(levels / lengths + CONTEXT * mean, axis=1, keepdims=True)
     factors = np.concatenate([1 / (lengths * leaning), CONTEXT / leaning], axis=1)

@@ -5,11 +5,11 @@ The engine calls it for the passages it is about to show.
 
 from collections.abc import Iterable
 
-from search.model import Span
+from search.model import Highlight
 from search.text.analyzer import Analyzer
 
 
-def highlights(text: str, query_terms: Iterable[str], analyzer: Analyzer, offset: int) -> list[Span]:
+def highlights(text: str, query_terms: Iterable[str], analyzer: Analyzer, offset: int) -> list[Highlight]:
     """Return the ranges of ``text`` whose terms are among ``query_terms``, ascending and disjoint.
 
     Ranges that overlap or touch become one: neighbouring Chinese words, the pairs of an unspaced
@@ -31,4 +31,4 @@ def highlights(text: str, query_terms: Iterable[str], analyzer: Analyzer, offset
             merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:
             merged.append((start, end))
-    return [Span(start + offset, end + offset) for start, end in merged]
+    return [Highlight(start + offset, end + offset) for start, end in merged]

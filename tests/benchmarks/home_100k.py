@@ -5,7 +5,9 @@ the demo's articles, and every pair of neighbouring ones, is encoded by the defa
 one to three of these with words of the same corpus between them, and its vector is the unit sum of
 theirs, moved a little by seeded noise.  So there are clusters as in real collections (random vectors
 would be the worst case of any index), no two passages tie, and words and vectors speak of the same
-things.  Words are drawn as often as the corpus uses them, which is Zipf's law well enough.
+things.  Words are drawn as often as the corpus uses them, which is Zipf's law well enough, and as many as
+make a passage as long as the chunker's are, some 180 pieces.  Its token states, one for each of its pieces,
+are drawn from those of its sentences, each with noise of its own.
 
 Documents carry fields that hold for 50, 10, 1 and .01 % of the passages whatever they say, and two that go
 with what they say: their language and their subject.
@@ -14,21 +16,27 @@ with what they say: their language and their subject.
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from indexer.chunking import passage_input
 from indexer.service import Service
 from indexer.settings import Settings
 from indexer.store import documents
 from indexer.store.collections import Collection
-from indexer.store.documents import PreparedDocument, PreparedPassage
+from indexer.store.documents import PackedStates, PreparedDocument, PreparedPassage
+from indexer.token_states import codec_of
 from search.arrays import Matrix, unit_rows
-from search.encoders.base import Encoder
+from search.centring import mean_of_all
+from search.encoders.base import Encoder, TokenEncoder, TokenStates, token_encoder
 from search.encoders.catalog import DEFAULT_ENCODER, open_encoder
+from search.ranking.token_codec import packed
 from search.text.analyzer import Analyzer
 from search.text.language import language
 from tests.benchmarks.demo_corpus import Unit, units, words
@@ -39,9 +47,12 @@ PASSAGES = 100_000
 SEED = 20
 NOISE = 0.15
 """Length of the noise beside unit vectors, which lie about .5 from their mean."""
+STATE_NOISE = 0.3
+"""Deviation of the noise in each number of a token state, beside that of the state's own numbers."""
+NOISE_ROWS = 4096
 SEVERAL_SHARE = 0.02
 """Share of documents of two to eight passages; the others have one."""
-EXTRA_WORDS_MAX = 30
+EXTRA_WORDS = (20, 100)
 BATCH = 500
 
 FILTERS: dict[str, dict[str, Any]] = {
@@ -62,6 +73,8 @@ class Made:
     text: str
     unit: Unit
     vector: bytes
+    draw: Callable[[str], PackedStates]
+    """Draws the token states of what the encoder reads of it."""
 
 
 def opened(options: Options) -> Service:
@@ -125,7 +138,7 @@ def store_passages(service: Service, collection: Collection, count: int, seed: i
     made = passages(service.models.encoder_of(collection), service.analyzer, count, seed)
     rng = np.random.default_rng(seed + 1)
     batch: list[PreparedDocument] = []
-    for document in _documents(list(made), rng, prefix):
+    for document in _documents(made, count, rng, prefix):
         batch.append(document)
         if len(batch) >= BATCH:
             _commit(service, collection, batch)
@@ -142,7 +155,11 @@ def passages(encoder: Encoder, analyzer: Analyzer, count: int, seed: int) -> Ite
     """Yield seeded passages."""
     rng = np.random.default_rng(seed)
     known = units()
-    rows = encoder.encode([unit.text for unit in known], "passage")
+    teller = token_encoder(encoder)
+    if teller is None:
+        raise ValueError("the benchmark's encoder has token states")
+    rows, tokens = teller.encode_tokens([unit.text for unit in known], "passage")
+    states = _States(teller, rng)
     stream = words(analyzer)
     popularity = 1 / (rng.permutation(len(known)) + 30)
     chosen = rng.choice(len(known), (count, 3), p=popularity / popularity.sum())
@@ -150,11 +167,31 @@ def passages(encoder: Encoder, analyzer: Analyzer, count: int, seed: int) -> Ite
     for row in range(count):
         members = chosen[row, : parts[row]]
         first = known[members[0]]
-        between = rng.choice(stream[first.language], rng.integers(3, EXTRA_WORDS_MAX))
+        between = rng.choice(stream[first.language], rng.integers(*EXTRA_WORDS))
         gap = "" if first.language == "zh" else " "
         texts = [known[member].text for member in members]
         text = " ".join([texts[0], gap.join(between) + ".", *texts[1:]])
-        yield Made(text, first, _vector(rows[members], rng))
+        draw = partial(states.of, members=[tokens[member] for member in members])
+        yield Made(text, first, _vector(rows[members], rng), draw)
+
+
+class _States:
+    """Draws token states for texts that were never read."""
+
+    def __init__(self, encoder: TokenEncoder, rng: np.random.Generator) -> None:
+        self._encoder = encoder
+        self._rng = rng
+        self._centre = mean_of_all(encoder.token_passage_means)
+        self._noise = rng.standard_normal((NOISE_ROWS, encoder.dimension)).astype(np.float32)
+
+    def of(self, text: str, members: Sequence[TokenStates]) -> PackedStates:
+        """Return states for the pieces of ``text``, drawn from those of its sentences."""
+        spans = self._encoder.tokenizer.spans(text)[: self._encoder.max_tokens]
+        pool = np.concatenate([member.states for member in members])
+        chosen = pool[self._rng.integers(len(pool), size=len(spans))]
+        at = self._rng.integers(NOISE_ROWS - len(spans))
+        noise = self._noise[at : at + len(spans)] * (STATE_NOISE * chosen.std(axis=1, keepdims=True))
+        return PackedStates(codec_of(self._encoder), packed(chosen + noise, spans, text, self._centre))
 
 
 def _vector(rows: Matrix, rng: np.random.Generator) -> bytes:
@@ -164,14 +201,16 @@ def _vector(rows: Matrix, rng: np.random.Generator) -> bytes:
     return unit_rows(mixed + np.float32(NOISE) * noise)[0].astype("<f4").tobytes()
 
 
-def _documents(made: Sequence[Made], rng: np.random.Generator, prefix: str) -> Iterator[PreparedDocument]:
-    lots = rng.permutation(len(made))
+def _documents(
+    made: Iterator[Made], count: int, rng: np.random.Generator, prefix: str
+) -> Iterator[PreparedDocument]:
+    lots = rng.permutation(count)
     start = 0
-    while start < len(made):
+    while start < count:
         several = rng.random() < SEVERAL_SHARE
-        length = int(rng.integers(2, 9)) if several else 1
-        yield _document(made[start : start + length], f"{prefix}{start:06d}", int(lots[start]), rng)
-        start += length
+        parts = list(islice(made, int(rng.integers(2, 9)) if several else 1))
+        yield _document(parts, f"{prefix}{start:06d}", int(lots[start]), rng)
+        start += len(parts)
 
 
 def _document(parts: Sequence[Made], key: str, lot: int, rng: np.random.Generator) -> PreparedDocument:
@@ -210,6 +249,7 @@ def _passages_of(parts: Sequence[Made], title: str) -> Iterator[PreparedPassage]
             language=language(part.text),
             input_hash=_digest(title, part.text, 32),
             vector=part.vector,
+            states=part.draw(passage_input(title, "", part.text)),
         )
         start = end + len("\n\n")
 

@@ -24,6 +24,7 @@ BENCHMARKS = (
     "chunking",
     "filters",
     "search_speed",
+    "attention_speed",
     "serving_memory",
     "ingest_memory",
     "encoding",

@@ -64,6 +64,49 @@ def test_a_pdf_goes_up_and_is_found_in_the_other_language(open_browser, site, pa
     assert complaints(browser) == []
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_table_of_words_opens_by_keyboard_and_says_in_numbers_what_its_shades_say(
+    open_browser, site, language, scheme
+):
+    text = (
+        "大熊猫住在四川的竹林里，一天有十几个小时在吃竹子。"
+        if language == "zh"
+        else "Pandas chew bamboo all day."
+    )
+    call(site, "PUT", f"/v1/collections/heat-{language}/documents/panda", {"text": text})
+    question = {"en": "大熊猫吃什么", "zh": "what do pandas eat"}[language]
+    browser = open_browser(language=language, script=False)
+    browser.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    )
+    browser.get(f"{site}/?collection=heat-{language}&q={question}")
+    assert not one(browser, ".heat table").is_displayed()
+    one(browser, ".why summary").send_keys(Keys.ENTER)
+    wait(browser, lambda page: one(page, ".heat table").is_displayed())
+    assert one(browser, "html").value_of_css_property("color-scheme") == "light dark"
+
+    told = call(site, "POST", f"/v1/collections/heat-{language}/search", {"query": question, "explain": True})
+    (hit,) = told["hits"]
+    strongest = max(max(row) for row in hit["explanation"]["attention"]["carried"])
+    cells = browser.find_elements(By.CSS_SELECTOR, ".heat td[class^=s]")
+    shades = {}
+    for cell in cells:
+        shades.setdefault(cell.get_attribute("class"), set()).add(
+            cell.value_of_css_property("background-color")
+        )
+        value = 0 if cell.text == "·" else int(cell.text)
+        assert int(cell.get_attribute("class")[1:]) == pytest.approx(
+            5 * max(value, 0) / 1000 / strongest, abs=0.6
+        )
+    assert all(len(colours) == 1 for colours in shades.values())
+    assert len(set.union(*shades.values())) == len(shades) >= 2
+    marks = [mark.text for mark in browser.find_elements(By.CSS_SELECTOR, ".hits mark")]
+    expected = [text[mark["start"] : mark["end"]] for mark in hit["highlights"]]
+    assert marks == expected and marks
+    assert complaints(browser) == []
+
+
 def test_the_key_opens_the_pages_and_signing_out_closes_them(open_browser, guarded_site):
     site, key = guarded_site
     browser = open_browser()

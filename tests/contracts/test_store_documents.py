@@ -120,12 +120,12 @@ def test_a_document_is_read_back_as_it_was_stored(database, notes):
             given.origin,
         )
         assert row.authored_at.tzinfo == row.modified_at.tzinfo == UTC
-        assert StoredPassages(connection).passages([ids[1], 999]) == {
+        assert StoredPassages(connection, 1, None).passages([ids[1], 999]) == {
             ids[1]: FoundPassage(
                 PassageText(ids[1], 1, 16, 19, "第二段", "", None), row.id, given.key, given.title, {}
             )
         }
-        assert StoredPassages(connection).documents_of([*ids, 999]) == dict.fromkeys(ids, row.id)
+        assert StoredPassages(connection, 1, None).documents_of([*ids, 999]) == dict.fromkeys(ids, row.id)
 
 
 @pytest.fixture
@@ -205,7 +205,7 @@ def test_more_keys_than_one_statement_takes(database, notes):
         assert sorted(passages.under(connection, notes.id, [*keys, "none"])) == keys
         everything = passages.under(connection, notes.id, keys)
         ids = [ids[0] for ids in everything.values()]
-        assert len(StoredPassages(connection).passages(ids)) == 1201
+        assert len(StoredPassages(connection, 1, None).passages(ids)) == 1201
         assert passages.vectors_of(connection, notes.encoder_id, 16, ids)[1].shape == (1201, 16)
     assert remove(database, notes, *keys) == Deleted(keys, [])
     assert [rows_in(database, table) for table in (DocumentRow, PassageRow, EmbeddingRow)] == [0, 0, 0]

@@ -286,9 +286,9 @@ RIGHT_FILTER = """give an object of fields and conditions, such as '{"year": {"$
         (["otter", "-n", "1000000000"], "invalid_input", "limit is 1000000000"),
         (["otter", "-n", "ten"], "invalid_input", "'ten' is not a valid integer"),
         (
-            ["otter", "--mode", "attention"],
+            ["otter", "--mode", "attentive"],
             "invalid_input",
-            "'attention'; choose one of: lexical, dense, hybrid",
+            "'attentive'; choose one of: lexical, dense, hybrid, attention",
         ),
         (["otter", "-c", "nowhere"], "unknown_collection", "no collection called 'nowhere'"),
         (["otter", "-c", os.fsdecode(b"\xff")], "invalid_input", r"\xff is not valid UTF-8"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from search.model import Span
+from search.model import Highlight
 from search.text.analyzer import Analyzer
 from search.text.highlight import highlights
 from search.text.language import han_share, language
@@ -66,4 +66,7 @@ def test_highlights(text, query, expected):
 
 
 def test_highlights_are_the_documents():
-    assert highlights("the ﬁne print", ["print", "fine"], ANALYZER, 100) == [Span(104, 107), Span(108, 113)]
+    assert highlights("the ﬁne print", ["print", "fine"], ANALYZER, 100) == [
+        Highlight(104, 107),
+        Highlight(108, 113),
+    ]

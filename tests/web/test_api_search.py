@@ -25,7 +25,7 @@ def search(client, collection, **body):
 def test_the_right_document_comes_first_in_both_languages(client, library, query, expected):
     found = search(client, library, query=query).json
     assert found["hits"][0]["key"] == expected
-    assert (found["mode"], found["exact"], found["degraded"]) == ("hybrid", True, [])
+    assert (found["mode"], found["exact"], found["degraded"]) == ("attention", True, [])
     assert found["took_ms"] > 0
 
 
@@ -79,7 +79,7 @@ def test_similar_documents_are_near_and_not_themselves(client, library):
         ({"query": "x", "limit": 0}, "invalid_input"),
         ({"query": "x", "limit": -1}, "invalid_input"),
         ({"query": "x", "limit": 10**9}, "invalid_input"),
-        ({"query": "x", "mode": "attention"}, "invalid_input"),
+        ({"query": "x", "mode": "attentive"}, "invalid_input"),
         ({"query": "x", "relevance": 1}, "invalid_input"),
         ({"query": "x", "filter": {"year": {"$near": 3}}}, "invalid_filter"),
         ({"query": "x", "filter": {"words": {"$gte": [1]}}}, "invalid_filter"),

@@ -4,6 +4,7 @@ import html
 import io
 import re
 from dataclasses import replace
+from html import unescape
 from urllib.parse import quote
 
 import pytest
@@ -30,7 +31,7 @@ def test_a_question_leads_to_the_passage_that_answers_it(client, library):
     assert page.status_code == 200
     first = re.search(r"<article>.*?</article>", page.text, re.S)[0]
     assert "Lunar eclipse" in first and "sky/eclipse.md" in first
-    assert {"coppery", "Moon"} <= set(re.findall(r"<mark>(.*?)</mark>", first))
+    assert {"coppery", "Moon"} <= set(re.findall(r"<mark class=\"d[1-4]\">(.*?)</mark>", first))
     place = html.unescape(re.search(r'<h2><a href="([^"]+)"', first)[1])
     assert place == f"/collections/{library}/documents/sky/eclipse.md#p-0"
     document = client.get(place.partition("#")[0])
@@ -45,7 +46,7 @@ def test_the_question_and_choices_stay_in_the_form(client, library, collection):
     assert f"<option selected>{library}</option>" in page.text
 
 
-@pytest.mark.parametrize("mode", ["hybrid", "lexical"])
+@pytest.mark.parametrize("mode", ["attention", "hybrid", "lexical"])
 def test_scores_are_shown_with_their_parts(client, library, mode):
     question = {"query": "bread flour", "mode": mode}
     hits = client.post(f"/v1/collections/{library}/search", json=question).json["hits"]
@@ -56,12 +57,34 @@ def test_scores_are_shown_with_their_parts(client, library, mode):
     assert f"<b>{best['score']:.3f}</b>" in first
     articles = re.findall(r"<article>.*?</article>", page.text, re.S)
     for hit, article in zip(hits, articles, strict=True):
-        assert re.findall(r'class="part (\w+)">\w+ (-?[\d.]+)<', article) == [
+        assert re.findall(r'class="part (\w+)">[\w ]+ (-?[\d.]+)<', article) == [
             (name, f"{part:z.3f}") for name, part in hit["parts"].items()
         ]
     for name, part in best["parts"].items():
         width = float(re.search(rf'<rect class="{name}" x="[\d.]+" width="([\d.]+)"', first)[1])
         assert width == pytest.approx(100 * max(0, part) / longest, abs=0.01)
+
+
+def test_the_table_of_a_hit_is_its_explanation(client, library):
+    question = {"query": "where do turtles lay their eggs", "explain": True}
+    hits = client.post(f"/v1/collections/{library}/search", json=question).json["hits"]
+    page = client.get("/", query_string={"q": question["query"], "collection": library}).text
+    tables = re.findall(r'<details class="why">.*?</details>', unescape(page), re.S)
+    assert len(tables) == len(hits)
+    for hit, table in zip(hits, tables, strict=True):
+        told = hit["explanation"]["attention"]
+        heads = re.findall(r'<th scope="row">(.*?)</th>', table)
+        assert heads == [word["text"] for word in told["query"]]
+        columns = re.findall(r'<th scope="col">(.*?)</th>', table)[:-1]
+        assert set(columns) <= {word["text"] for word in told["passage"]} and len(columns) <= 10
+        totals = [int(total) for total in re.findall(r"<td><b>(-?\d+)</b></td>", table)]
+        assert totals == [round(1000 * word["score"]) for word in told["query"]]
+        assert sum(totals) / 1000 == pytest.approx(hit["parts"]["attention"], abs=0.001 * len(totals))
+        for row, total in zip(
+            re.findall(r"<tr><th scope=\"row\">.*?</tr>", table, re.S), totals, strict=True
+        ):
+            assert sum(map(int, re.findall(r"<td class=\"\w+\">(-?\d+)</td>", row))) == total
+    assert 'tabindex="0"' in tables[0] and 'class="s5"' in tables[0]
 
 
 def test_a_title_that_is_the_key_is_shown_once(client, collection):
@@ -70,7 +93,8 @@ def test_a_title_that_is_the_key_is_shown_once(client, collection):
     )
     client.post(f"/v1/collections/{collection}/documents", data=lines, content_type="application/x-ndjson")
     for address in (f"/?q=otters&collection={collection}", f"/collections/{collection}/documents"):
-        shown = re.findall(r">(input|b|B)<", client.get(address).text)
+        page = re.sub(r'<details class="why">.*?</details>', "", client.get(address).text, flags=re.S)
+        shown = re.findall(r">(input|b|B)<", page)
         assert sorted(shown) == ["B", "b", "input"]
 
 
@@ -86,7 +110,7 @@ def test_of_a_long_passage_the_part_that_answers_is_shown_and_the_rest_behind_it
     for article in re.findall(r"<article>.*?</article>", page.text, re.S):
         first, _, rest = article.partition("<details")
         words = [re.sub(r"<[^>]+>", "", part) for part in re.findall(r'<p class="passage">.*?</p>', article)]
-        assert "<mark>" in first and len(words[0]) <= 162
+        assert "<mark" in first and len(words[0]) <= 162
         shown[words[0].strip("…")] = words[1:], "完整段落" in rest
     [(extract, long), (_, short)] = sorted(shown.items(), key=lambda item: -len(item[0]))
     assert answer in extract and extract in text and long == ([text], True)
@@ -107,7 +131,7 @@ def test_a_question_of_spaces_is_no_question(client, library):
 @pytest.mark.parametrize(
     ("parameters", "status", "sentence"),
     [
-        ({"q": "x", "mode": "attention"}, 422, "there is no mode 'attention'"),
+        ({"q": "x", "mode": "attentive"}, 422, "there is no mode 'attentive'"),
         ({"q": "x", "limit": "1000000000"}, 422, "a page shows 10, 30, 100 hits"),
         (
             {"q": "x", "collection": "nowhere"},

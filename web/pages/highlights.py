@@ -8,16 +8,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from indexer.extracts import extract, relative
-from search.model import PassageText, Span
+from search.model import Highlight, PassageText
 from web.pages.line_ends import all_joined, shown
+
+DEPTHS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A stretch of text that is marked or not."""
+    """A stretch of text, and how deeply it is marked."""
 
     text: str
-    marked: bool
+    depth: int
+    """0 for not at all, up to ``DEPTHS``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class Excerpt:
     cut_after: bool
 
 
-def excerpt(passage: PassageText, highlights: Sequence[Span]) -> Excerpt:
+def excerpt(passage: PassageText, highlights: Sequence[Highlight]) -> Excerpt:
     """Return the part of a passage that holds most of its highlighted characters.
 
     ``highlights`` are offsets in the document, as in a ``Hit``; parts outside the passage are left out.
@@ -41,24 +44,24 @@ def excerpt(passage: PassageText, highlights: Sequence[Span]) -> Excerpt:
     return Excerpt(_shown(found), part.start > 0, part.end < len(text))
 
 
-def whole(passage: PassageText, highlights: Sequence[Span]) -> list[Piece]:
+def whole(passage: PassageText, highlights: Sequence[Highlight]) -> list[Piece]:
     """Return all of a passage, with its highlights."""
     text = all_joined(passage.text)
     return _shown(pieces(text, relative(highlights, passage.start, len(text))))
 
 
-def pieces(text: str, spans: Sequence[Span]) -> list[Piece]:
+def pieces(text: str, spans: Sequence[Highlight]) -> list[Piece]:
     """Return ``text`` cut at ``spans``, which may overlap and come in any order."""
     found: list[Piece] = []
     at = 0
     for span in sorted(spans, key=lambda span: (span.start, span.end)):
         start, end = max(at, span.start), max(at, span.end)
         if start < end:
-            found += [Piece(text[at:start], False), Piece(text[start:end], True)]
+            found += [Piece(text[at:start], 0), Piece(text[start:end], max(1, round(span.weight * DEPTHS)))]
             at = end
-    found.append(Piece(text[at:], False))
+    found.append(Piece(text[at:], 0))
     return [piece for piece in found if piece.text]
 
 
 def _shown(found: Sequence[Piece]) -> list[Piece]:
-    return [Piece(shown(piece.text), piece.marked) for piece in found]
+    return [Piece(shown(piece.text), piece.depth) for piece in found]

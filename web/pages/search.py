@@ -1,13 +1,12 @@
 """The page people come for: a question, and the passages that answer it."""
 
-from typing import cast, get_args
-
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from indexer.records import DEFAULT_COLLECTION, CollectionInfo
 from search.errors import InvalidInput
-from search.model import DEFAULT_MODE, Mode, SearchRequest, SearchResult
+from search.model import MODES, Mode, SearchRequest, SearchResult
+from web.pages.heat_map import heat_map
 from web.pages.highlights import excerpt, whole
 from web.pages.reading import page_of
 from web.pages.scores import longest_bar, segments
@@ -26,14 +25,14 @@ def search() -> ResponseReturnValue:
     chosen = _chosen(collections)
     result = None
     if query and collections:
-        result = service().search(chosen, SearchRequest(query=query, mode=mode, limit=limit))
+        result = service().search(chosen, SearchRequest(query=query, mode=mode, limit=limit, explain=True))
     return render_template(
         "search.html",
         collections=collections,
         chosen=chosen,
         query=query,
-        mode=mode,
-        modes=get_args(Mode),
+        mode=mode or (result.mode if result else MODES[-1]),
+        modes=MODES,
         result=result,
         more=_more(result, limit),
         longest=longest_bar(result.hits) if result else 0.0,
@@ -41,6 +40,7 @@ def search() -> ResponseReturnValue:
         whole=whole,
         segments=segments,
         page_of=page_of,
+        heat_map=heat_map,
     )
 
 
@@ -57,12 +57,12 @@ def _chosen(collections: list[CollectionInfo]) -> str:
     return asked or (names[0] if names and DEFAULT_COLLECTION not in names else DEFAULT_COLLECTION)
 
 
-def _mode() -> Mode:
-    mode = request.args.get("mode", DEFAULT_MODE)
-    if mode not in get_args(Mode):
-        known = get_args(Mode)
-        raise InvalidInput(f"there is no mode {mode[:100]!r}; choose one of: {', '.join(known)}", known=known)
-    return cast(Mode, mode)
+def _mode() -> Mode | None:
+    """Return the mode asked for, None for the best there is."""
+    mode = request.args.get("mode")
+    if mode is not None and mode not in MODES:
+        raise InvalidInput(f"there is no mode {mode[:100]!r}; choose one of: {', '.join(MODES)}", known=MODES)
+    return mode
 
 
 def _limit() -> int:

@@ -1,0 +1,138 @@
+"""The second look: the best passages by meaning and words, ranked by what their tokens say to the query's.
+
+A passage's score is the sum of what attention carries from every word of the query to its words, of some
+nearness of meaning as a whole, and of its words by BM25.  As in the first look, passages of the question's
+own language are held against the best of their own.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.arrays import Ids
+from search.fusion import Part, Table, listed, scores_by
+from search.languages import LanguageView
+from search.parts import LEAD_DOUBT
+from search.question import QueryPieces, Question
+from search.ranking.attention import Attended, AttentionRanker, Simple
+from search.ranking.pieces import piece_weights
+from search.ranking.token_codec import PackedPassages, StoredStates, unpacked
+from search.vectors.base import Mask
+from search.views import Selection
+
+CANDIDATES = 100
+"""Passages that get a second look, for a page of up to half as many."""
+DENSE_WEIGHT = 0.3
+"""What the cosine of the whole vectors weighs beside attention."""
+LEAD_PASSAGES = 10
+"""How many of a language's best candidates say how near that language lies to a question by itself."""
+QUERY_PIECES_MAX = 64
+"""Pieces of a query that attend: of a longer one the weightiest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Passages for a second look, with the scores of the first."""
+
+    ids: Ids
+    table: Table
+    complete: bool
+    """Whether no other passage can be an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """What made the attention score of one passage."""
+
+    carried: NDArray[np.float64]
+    """What each piece of the query brings from each piece of the passage ``(n, l)``; adds up to the score."""
+    query: QueryPieces
+    passage: StoredStates
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What attention saw for one question."""
+
+    ids: Ids
+    attended: Attended
+    weights: NDArray[np.float64]
+    query: QueryPieces
+    passages: PackedPassages
+
+    def scores(self) -> NDArray[np.float64]:
+        """Return the attention score of every candidate."""
+        scores: NDArray[np.float64] = self.attended.scores.astype(np.float64) @ self.weights
+        return scores
+
+    def links(self, passage: int) -> Links:
+        """Return what made the score of one candidate."""
+        place = int(np.flatnonzero(self.ids == passage)[0])
+        carried = self.attended.of_passage(place).carried.astype(np.float64)
+        return Links(self.weights[:, None] * carried, self.query, self.passages.passages[place])
+
+
+def first_look(parts: Mapping[str, Part], count: int) -> Candidates:
+    """Return the ``count`` best passages among those that any part shows at that depth."""
+    listings = [part.top(count) for part in parts.values()]
+    ids = listed(listings)
+    table = scores_by(parts, ids)
+    scores = np.sum(list(table.values()), axis=0)
+    best = np.sort(np.lexsort((ids, -scores))[:count])
+    complete = ids.size <= count and any(listing.complete for listing in listings)
+    return Candidates(ids[best], {name: scores[best] for name, scores in table.items()}, complete)
+
+
+def attend(
+    query: QueryPieces,
+    rarity: Mapping[str, float],
+    ids: Ids,
+    states: Mapping[int, bytes],
+    ranker: AttentionRanker | None = None,
+) -> Evidence:
+    """Let a query attend to candidates.
+
+    Args:
+        query: its pieces.
+        rarity: inverse document frequency of its terms in the collection.
+        ids: of the candidates.
+        states: of each candidate, as stored.
+        ranker: the kind of attention.
+    """
+    weights = piece_weights(query.terms, rarity)
+    if len(weights) > QUERY_PIECES_MAX:
+        kept = np.sort(np.argsort(-weights, kind="stable")[:QUERY_PIECES_MAX])
+        query = QueryPieces(query.states[kept], query.spans[kept], [query.terms[place] for place in kept])
+        weights = piece_weights(query.terms, rarity)
+    passages = PackedPassages([unpacked(states[passage]) for passage in ids.tolist()])
+    attended = (ranker or Simple()).attend(query.states, passages)
+    return Evidence(ids, attended, weights, query, passages)
+
+
+def second_look(
+    question: Question,
+    candidates: Candidates,
+    evidence: Evidence,
+    languages: LanguageView,
+    selection: Selection | None,
+) -> Table:
+    """Return the parts of the candidates' scores."""
+    attention, dense = evidence.scores(), DENSE_WEIGHT * candidates.table["dense"]
+    lexical = candidates.table["lexical"]
+    table = {"attention": attention, "dense": dense, "lexical": lexical}
+    if "language" not in candidates.table:
+        return table
+    own = languages.among(candidates.ids, question.language)
+    if own.all() or not own.any():
+        return table | {"language": np.zeros(own.size)}
+    fewest = min(languages.selection(spoken, selection).ids.size for spoken in ("en", "zh"))
+    handicap = lexical.max(initial=0.0) + lead(attention + dense, own) * fewest / (fewest + LEAD_DOUBT)
+    return table | {"language": np.where(own, -handicap, 0.0)}
+
+
+def lead(scores: NDArray[np.float64], own: Mask) -> float:
+    """Return by how much the best of ``own`` passages are ahead of the best others, on average."""
+    first, second = (np.sort(scores[side])[::-1][:LEAD_PASSAGES].mean() for side in (own, ~own))
+    return float(first - second)

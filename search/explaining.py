@@ -1,0 +1,89 @@
+"""Which words of a passage answer which words of a question, from the very numbers of its score.
+
+Pieces are joined to words; nothing is searched or scored anew.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.arrays import Spans
+from search.attending import Links
+from search.model import FoundPassage, Highlight
+from search.ranking.pieces import Word, words_of_pieces
+from search.text.analyzer import Analyzer, Token
+
+FAINTEST = 0.15
+"""Words that carry less, beside the strongest of their passage, are not highlighted."""
+PIECE_SHARE = 0.25
+"""What a piece carries at least, of what its word has to, for its word to be looked up."""
+
+_CLAUSE = re.compile(r"[^\n。！？；，、：]+")
+
+
+def speaking_words(links: Links, found: FoundPassage, analyzer: Analyzer) -> list[Highlight]:
+    """Return the words of a passage's own text that carry its score, by place in the document."""
+    carried = links.carried.sum(axis=0)
+    strong = links.passage.spans[carried >= PIECE_SHARE * FAINTEST * carried.max(initial=0.0)]
+    tokens = _tokens_around(found.encoded, strong, analyzer)
+    words = words_of_pieces(found.encoded, links.passage.spans, tokens)
+    weights = _by_words(carried, words).tolist()
+    strongest = max(weights, default=0.0)
+    begin = len(found.encoded) - len(found.passage.text)
+    moved = found.passage.start - begin
+    return [
+        Highlight(word.start + moved, word.end + moved, round(weight / strongest, 3))
+        for word, weight in zip(words, weights, strict=True)
+        if word.start >= begin and weight >= FAINTEST * strongest > 0
+    ]
+
+
+def links_told(links: Links, query: str, found: FoundPassage, analyzer: Analyzer) -> dict[str, Any]:
+    """Return the words of both sides and what each pair carries; the table adds up to the attention score.
+
+    Words of the passage that stand in its title or headings have no place in the document.
+    """
+    asked = words_of_pieces(query, links.query.spans, analyzer.tokens(query))
+    words = words_of_pieces(found.encoded, links.passage.spans, analyzer.tokens(found.encoded))
+    carried = _by_words(_by_words(links.carried, asked).T, words).T
+    begin = len(found.encoded) - len(found.passage.text)
+    moved = found.passage.start - begin
+    return {
+        "query": [
+            {"text": query[word.start : word.end], "start": word.start, "end": word.end, "score": score}
+            for word, score in zip(asked, carried.sum(axis=1).tolist(), strict=True)
+        ],
+        "passage": [_told(word, found.encoded, begin, moved) for word in words],
+        "carried": carried.tolist(),
+    }
+
+
+def _told(word: Word, encoded: str, begin: int, moved: int) -> dict[str, Any]:
+    inside = word.start >= begin
+    return {
+        "text": encoded[word.start : word.end],
+        "start": word.start + moved if inside else None,
+        "end": word.end + moved if inside else None,
+    }
+
+
+def _tokens_around(text: str, spans: Spans, analyzer: Analyzer) -> list[Token]:
+    """Return the tokens of the clauses in which ``spans`` lie: no token reaches over the end of a clause."""
+    starts = np.sort(spans[:, 0])
+    return [
+        Token(token.term, token.start + clause.start(), token.end + clause.start())
+        for clause in _CLAUSE.finditer(text)
+        if np.searchsorted(starts, clause.start()) < np.searchsorted(starts, clause.end())
+        for token in analyzer.tokens(clause.group())
+    ]
+
+
+def _by_words(table: NDArray[np.float64], words: Sequence[Word]) -> NDArray[np.float64]:
+    """Return the rows of a table summed over the pieces of each word, of which every row is one."""
+    if not words:
+        return table[:0]
+    summed: NDArray[np.float64] = np.add.reduceat(table, [word.pieces.start for word in words], axis=0)
+    return summed
