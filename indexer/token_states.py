@@ -41,12 +41,9 @@ def readings(
     There are no states where the encoder tells none, nor beyond the first ``STATES_MAX`` inputs.
     """
     distinct = list(dict.fromkeys(inputs))
-    teller = token_encoder(encoder)
-    if teller is None:
-        return _known_or_made(database, encoder, None, encoder_id, distinct)
     first, beyond = distinct[:STATES_MAX], distinct[STATES_MAX:]
-    told = _known_or_made(database, encoder, teller, encoder_id, first)
-    return told | _known_or_made(database, encoder, None, encoder_id, beyond)
+    found = _known_or_made(database, encoder, token_encoder(encoder), encoder_id, first)
+    return found | _known_or_made(database, encoder, None, encoder_id, beyond)
 
 
 def _known_or_made(

@@ -13,7 +13,7 @@ from indexer.states_filling import Filler, drop_flawed, flawed
 from indexer.store import collections, passages, token_states
 from indexer.store.documents import PackedStates
 from indexer.store.tables import EmbeddingRow, PassageRow, TokenStatesRow
-from indexer.store.token_states import Reading, known_readings, states_of, waiting
+from indexer.store.token_states import Reading, ReadPassage, known_readings, states_of, waiting
 from indexer.token_states import codec_of, input_hash
 from search.centring import mean_of_all
 from search.encoders.base import token_encoder
@@ -210,6 +210,23 @@ def test_who_waits_is_counted_by_collection_and_codec(database, notes, encoder):
     assert count_waiting(database, notes) == 2
     assert count_waiting(database, notes, "0-means") == 4
     assert count_waiting(database, current(database, "other")) == 0
+
+
+def test_passages_with_states_and_without_are_listed_in_pages(database, notes, encoder):
+    texts = ["one", "two", "three", "four", "five"]
+    store(database, notes, encoder, *texts)
+    store(database, new_collection(database, "other"), encoder, "six")
+    forgotten(database, "one", "three", "five", "six")
+    one, two, three, four, _ = ids_of(database, *texts)
+    with database.read() as connection:
+        lacking = token_states.lacking(connection, notes, CODEC, 0, 2)
+        assert lacking == [ReadPassage(one, "T", "", "one", None), ReadPassage(three, "T", "", "three", None)]
+        after = token_states.lacking(connection, notes, CODEC, three, 2)
+        assert [passage.text for passage in after] == ["five"]
+        having = token_states.having(connection, notes, CODEC, 0, 1)
+        assert having == [ReadPassage(two, "T", "", "two", expected(encoder, "two"))]
+        assert [found.id for found in token_states.having(connection, notes, CODEC, two, 9)] == [four]
+        assert token_states.having(connection, notes, "0-means", 0, 9) == []
 
 
 # Filling
