@@ -143,7 +143,7 @@ def answerer(service: Service, system: str) -> Answerer:
         return _raw_answerer(service)
 
     def answer(query: Query) -> list[str]:
-        request = SearchRequest(query=query.text, limit=DEPTH, mode=system)  # type: ignore[arg-type]
+        request = SearchRequest(query=query.text, limit=DEPTH, mode=system, highlight=False)  # type: ignore[arg-type]
         return [hit.key for hit in service.search(COLLECTION, request).hits]
 
     return answer

@@ -159,7 +159,9 @@ class Engine:
 
     def _hit(self, row: Ranked, found: FoundPassage, question: Question, evidence: Evidence | None) -> Hit:
         links = evidence.links(row.passage) if evidence else None
-        if links:
+        if not question.highlight:
+            marked = []
+        elif links:
             marked = speaking_words(links, found, self.analyzer)
         else:
             marked = highlights(found.passage.text, question.terms, self.analyzer, found.passage.start)

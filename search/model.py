@@ -46,6 +46,8 @@ class SearchRequest:
     filter: Mapping[str, Any] | None = None
     group_by: GroupBy = "document"
     explain: bool = False
+    highlight: bool = True
+    """Whether to look for the words that speak to the question; who only counts answers need not."""
 
 
 @dataclass(frozen=True, slots=True)

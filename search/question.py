@@ -41,6 +41,7 @@ class Question:
     language: Language
     text: str = ""
     """The query itself; empty where there is a vector alone."""
+    highlight: bool = True
     balanced: bool = False
     """Whether mode dense holds each passage against the best of its own language."""
     pieces: "QueryPieces | None" = None
@@ -98,7 +99,15 @@ def prepare(request: SearchRequest, encoder: Encoder, analyzer: Analyzer) -> Que
     query = checked_query(request.query or "")
     spoken = language(query)
     asked = Question(
-        mode, request.limit, request.group_by, request.explain, analyzer.terms(query), None, spoken, query
+        mode,
+        request.limit,
+        request.group_by,
+        request.explain,
+        analyzer.terms(query),
+        None,
+        spoken,
+        query,
+        request.highlight,
     )
     if mode == "lexical":
         return asked

@@ -81,7 +81,9 @@ def test_parts_add_up_and_passages_are_what_their_offsets_name(home, capsys):
 def test_every_hit_is_shown_with_all_parts_of_its_score(home, capsys, mode):
     _, found = answer(capsys, "search", "bread oven", "--mode", mode, "--home", str(home))
     run(["search", "bread oven", "--mode", mode, "--home", str(home)])
-    shown = re.findall(r"^ *\d+\. .*?  (-?[\d.]+) = (.*)$", capsys.readouterr().out, re.MULTILINE)
+    shown = re.findall(
+        r"^ *\d+\. .*  (-?[\d.]+)\n(?:    .*\n)?    = (.*)$", capsys.readouterr().out, re.MULTILINE
+    )
     assert shown == [
         (f"{hit['score']:z.3f}", " + ".join(f"{name} {part:z.3f}" for name, part in hit["parts"].items()))
         for hit in found["hits"]

@@ -36,7 +36,9 @@ def collections(
             info = service.collection(deleted)
             if not yes:
                 documents = options.counted(info.documents, "document")
-                click.confirm(f"Delete {deleted} with its {documents}?", abort=True, err=True)
+                if not click.confirm(f"Delete {deleted} with its {documents}?", err=True):
+                    options.tell("nothing was deleted")
+                    return 1
             service.delete_collection(deleted)
         found = service.collections()
     if as_json:

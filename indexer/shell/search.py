@@ -110,11 +110,11 @@ def _heading(rank: int, hit: Hit) -> Text:
     heading = Text(f"{rank:>2}. ", style="bold")
     heading.append(hit.title or hit.key, style="bold cyan")
     heading.append(f"  {hit.score:z.3f}", style="green")
-    heading.append(f" = {parts}", style="dim")
     key = hit.key if hit.title not in ("", hit.key) else ""
     place = [key, hit.passage.heading, f"page {hit.passage.page}" if hit.passage.page else ""]
     if any(place):
         heading.append("\n    " + "  ·  ".join(part for part in place if part), style="dim")
+    heading.append(f"\n    = {parts}", style="dim")  # a line of its own: beside a title it is too long
     return heading
 
 

@@ -122,7 +122,12 @@ def test_a_document_is_read_back_as_it_was_stored(database, notes):
         assert row.authored_at.tzinfo == row.modified_at.tzinfo == UTC
         assert StoredPassages(connection, 1, None).passages([ids[1], 999]) == {
             ids[1]: FoundPassage(
-                PassageText(ids[1], 1, 16, 19, "第二段", "", None), row.id, given.key, given.title, {}
+                PassageText(ids[1], 1, 16, 19, "第二段", "", None),
+                row.id,
+                given.key,
+                given.title,
+                {},
+                f"{given.title}\n第二段",
             )
         }
         assert StoredPassages(connection, 1, None).documents_of([*ids, 999]) == dict.fromkeys(ids, row.id)

@@ -427,6 +427,13 @@ def test_nothing_found_is_status_one(home, shell):
     assert keys(home) == {"k1", "k2"}
 
 
+def test_a_no_deletes_nothing_and_is_no_interruption(home):
+    command = [sys.executable, "-m", "indexer.cli", "collections", "--delete", "default", "--home", str(home)]
+    ended = subprocess.run(command, input="n\n", capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout) == (1, "") and "nothing was deleted" in ended.stderr
+    assert len(keys(home)) == 3
+
+
 def test_ctrl_c_during_an_ingest_loses_nothing(tmp_path, home, ingest):
     source = tmp_path / "many.jsonl"
     source.write_text(lines(*(record(f"many-{number}") for number in range(120))))

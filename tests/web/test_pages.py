@@ -241,6 +241,18 @@ def test_a_form_without_a_file_is_answered_with_a_sentence(client, collection):
     assert answer.status_code == 422 and "no file was sent" in text_of(answer)
 
 
+def test_a_task_whose_only_file_was_refused_does_not_look_done(client, collection, work):
+    client.post(
+        f"/v1/collections/{collection}/documents",
+        data={"file": (io.BytesIO(b"%PDF-1.4 broken"), "broken.pdf")},
+        content_type="multipart/form-data",
+    )
+    work()
+    (task,) = client.get("/v1/tasks", query_string={"collection": collection}).json["tasks"]
+    page = client.get(f"/tasks/{task['id']}").text
+    assert 'class="state refused" role="status">Refused<' in page and "Done" not in page
+
+
 def test_a_waiting_task_can_be_stopped(client, collection):
     token = form_token(client)
     fields = {"form_token": token, "collection": collection, "file": (io.BytesIO(b"x"), "a.txt")}

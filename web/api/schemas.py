@@ -128,6 +128,7 @@ class SearchBody(Body):
     filter: dict[str, Any] | None = None
     group_by: GroupBy = "document"
     explain: bool = False
+    highlight: bool = True
 
     def request(self) -> SearchRequest:
         """Return the body as the Service takes it."""
