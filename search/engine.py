@@ -82,7 +82,7 @@ class Engine:
         if question.pieces is None:
             raise ValueError("mode attention needs the pieces of the query")
         parts = self._parts(question, selection)
-        count = max(CANDIDATES, 2 * question.limit)
+        count = _depth(question)
         while True:
             candidates = first_look(parts, count)
             states = self.source.token_states(candidates.ids.tolist())
@@ -128,7 +128,7 @@ class Engine:
         own, other = (self.languages.selection(spoken, selection) for spoken in _sides(question.language))
         if not other.ids.size:
             return {"dense": self._dense(question, [Pool(selection)]), "lexical": lexical}
-        dense, depth = self._dense(question, [Pool(own), Pool(other)]), first_depth(question.limit)
+        dense, depth = self._dense(question, [Pool(own), Pool(other)]), _depth(question)
         handicap = lexical.best(depth) + dense.lead(depth)
         return {
             "dense": dense.held_back(handicap),
@@ -194,6 +194,13 @@ class Engine:
         if "language" in row.parts:
             told["language"] = {"of_the_question": question.language}
         return told
+
+
+def _depth(question: Question) -> int:
+    """Return how many passages of each part are looked at first; every list of them is made once."""
+    if question.mode == "attention":
+        return max(CANDIDATES, 2 * question.limit)
+    return first_depth(question.limit)
 
 
 def _sides(language: Language) -> tuple[Language, Language]:

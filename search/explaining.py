@@ -18,10 +18,11 @@ from search.text.analyzer import Analyzer, Token
 
 FAINTEST = 0.15
 """Words that carry less, beside the strongest of their passage, are not highlighted."""
-PIECE_SHARE = 0.25
+PIECE_SHARE = 0.5
 """What a piece carries at least, of what its word has to, for its word to be looked up."""
 
-_CLAUSE = re.compile(r"[^\n。！？；，、：]+")
+_STRETCH = re.compile(r"[^\s。！？；，、：]+")
+"""What holds every token that begins in it: none has white space or a mark of Chinese punctuation inside."""
 
 
 def speaking_words(links: Links, found: FoundPassage, analyzer: Analyzer) -> list[Highlight]:
@@ -71,13 +72,13 @@ def _told(word: Word, encoded: str, begin: int, moved: int) -> dict[str, Any]:
 
 
 def _tokens_around(text: str, spans: Spans, analyzer: Analyzer) -> list[Token]:
-    """Return the tokens of the clauses in which ``spans`` lie: no token reaches over the end of a clause."""
+    """Return the tokens of the stretches of text in which ``spans`` begin."""
     starts = np.sort(spans[:, 0])
     return [
-        Token(token.term, token.start + clause.start(), token.end + clause.start())
-        for clause in _CLAUSE.finditer(text)
-        if np.searchsorted(starts, clause.start()) < np.searchsorted(starts, clause.end())
-        for token in analyzer.tokens(clause.group())
+        Token(token.term, token.start + stretch.start(), token.end + stretch.start())
+        for stretch in _STRETCH.finditer(text)
+        if np.searchsorted(starts, stretch.start()) < np.searchsorted(starts, stretch.end())
+        for token in analyzer.tokens(stretch.group())
     ]
 
 
