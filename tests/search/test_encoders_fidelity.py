@@ -104,8 +104,9 @@ def test_too_little_room_is_said_before_it_runs_out(assembly, tmp_path):
         assembly.check_room(tmp_path, "big", 10**15)
 
 
-def test_the_graph_takes_any_length_and_batch(models_folder, minilm):
+def test_the_graph_takes_any_length_and_batch(models_folder):
     runtime = import_module("search.encoders.onnx_runtime")
+    import_module("search.encoders.catalog").open_encoder("minilm-en", models_folder, print)
     session = runtime.open_session(models_folder / "minilm-en" / "model.onnx")
     for batch, length in [(1, 1), (3, 7), (2, 256)]:
         ids = np.random.default_rng(batch).integers(1000, 20_000, (batch, length))
