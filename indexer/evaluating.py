@@ -6,6 +6,7 @@ user gets.  The query means are those that ship with the encoder, never made fro
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -19,7 +20,7 @@ from indexer.store import collections, passages
 from indexer.store.passages import StoredPassages
 from search.errors import InvalidInput
 from search.evaluation.judged import Judged, Query
-from search.evaluation.measures import DEPTH, by_query, measure
+from search.evaluation.measures import DEPTH, by_query, means, measure
 from search.evaluation.paired import p_value
 from search.fusion import rank
 from search.model import MODES, SearchRequest
@@ -98,8 +99,9 @@ def evaluate(
     gains: dict[str, dict[str, float]] = {}
     for system in systems:
         runs, seconds = _run(answerer(service, system), judged.queries)
-        measured[system] = measure(judged.judgements, runs) | {"ms_per_query_p50": median(seconds) * 1000}
-        gains[system] = by_query(judged.judgements, runs)[COMPARED]
+        values = by_query(judged.judgements, runs)
+        measured[system] = means(values) | {"ms_per_query_p50": median(seconds) * 1000}
+        gains[system] = values[COMPARED]
         for group, queries in grouped.items():
             part = {query.id: runs[query.id] for query in queries}
             groups.setdefault(group, {})[system] = measure(judged.judgements, part)
@@ -110,9 +112,10 @@ def evaluate(
 
 
 def _compared(gains: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
-    return {
-        one: {other: p_value(gains[one], gains[other]) for other in gains if other != one} for one in gains
-    }
+    found: dict[str, dict[str, float]] = {system: {} for system in gains}
+    for one, other in combinations(gains, 2):
+        found[one][other] = found[other][one] = p_value(gains[one], gains[other])
+    return found
 
 
 def _rates(summary: IngestSummary, documents: int) -> dict[str, float]:

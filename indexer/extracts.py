@@ -6,11 +6,8 @@ Nothing is searched here: the spans are those of the hit, so what is shown is wh
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 from search.model import Highlight, Span
-
-Range = TypeVar("Range", Span, Highlight)
 
 EXTRACT_CHARACTERS = 320
 """Length of an extract of Latin script; Chinese says as much in half as many characters."""
@@ -27,7 +24,7 @@ def extract(text: str, spans: Sequence[Highlight]) -> Span:
     return Span(start, _word_end(text, start + length))
 
 
-def relative(spans: Sequence[Range], offset: int, length: int) -> list[Range]:
+def relative(spans: Sequence[Highlight], offset: int, length: int) -> list[Highlight]:
     """Return ``spans`` counted from ``offset`` and cut to ``length``; empty ones are left out."""
     moved = (
         replace(span, start=max(0, span.start - offset), end=min(length, span.end - offset)) for span in spans

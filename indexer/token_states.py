@@ -14,6 +14,7 @@ from indexer.store.sessions import Database
 from indexer.store.token_states import Reading, known_readings
 from search.centring import mean_of_all
 from search.encoders.base import Encoder, TokenEncoder, token_encoder
+from search.ranking.pieces import said
 from search.ranking.token_codec import VERSION, packed, unpacked
 
 SLICE_TEXTS = 32
@@ -93,7 +94,7 @@ def flaw(states: bytes, text: str, dimension: int) -> str | None:
     starts, ends = spans[:, 0], spans[:, 1]
     if not (np.all(starts >= 0) and np.all(starts < ends) and np.all(ends <= len(text))):
         return "stand outside of the passage"
-    if not all(any(map(str.isalnum, text[start:end])) for start, end in spans.tolist()):
+    if not said(text, spans).all():
         return "stand where no word is"
     if not np.isfinite(stored.factors).all():
         return "hold what is no number"

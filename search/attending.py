@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from search.arrays import Ids
 from search.fusion import Part, Table, listed, scores_by
 from search.languages import LanguageView
-from search.parts import LEAD_DOUBT
+from search.parts import believed_lead
 from search.question import QueryPieces, Question
-from search.ranking.attention import Attended, AttentionRanker, Simple
+from search.ranking.attention import Attended, Simple
 from search.ranking.pieces import piece_weights
 from search.ranking.token_codec import PackedPassages, StoredStates, unpacked
-from search.vectors.base import Mask
 from search.views import Selection
 
 CANDIDATES = 100
@@ -86,11 +85,7 @@ def first_look(parts: Mapping[str, Part], count: int) -> Candidates:
 
 
 def attend(
-    query: QueryPieces,
-    rarity: Mapping[str, float],
-    ids: Ids,
-    states: Mapping[int, bytes],
-    ranker: AttentionRanker | None = None,
+    query: QueryPieces, rarity: Mapping[str, float], ids: Ids, states: Mapping[int, bytes]
 ) -> Evidence:
     """Let a query attend to candidates.
 
@@ -99,7 +94,6 @@ def attend(
         rarity: inverse document frequency of its terms in the collection.
         ids: of the candidates.
         states: of each candidate, as stored.
-        ranker: the kind of attention.
     """
     weights = piece_weights(query.terms, rarity)
     if len(weights) > QUERY_PIECES_MAX:
@@ -107,7 +101,7 @@ def attend(
         query = QueryPieces(query.states[kept], query.spans[kept], [query.terms[place] for place in kept])
         weights = piece_weights(query.terms, rarity)
     passages = PackedPassages([unpacked(states[passage]) for passage in ids.tolist()])
-    attended = (ranker or Simple()).attend(query.states, passages)
+    attended = Simple().attend(query.states, passages)
     return Evidence(ids, attended, weights, query, passages)
 
 
@@ -128,11 +122,6 @@ def second_look(
     if own.all() or not own.any():
         return table | {"language": np.zeros(own.size)}
     fewest = min(languages.selection(spoken, selection).ids.size for spoken in ("en", "zh"))
-    handicap = lexical.max(initial=0.0) + lead(attention + dense, own) * fewest / (fewest + LEAD_DOUBT)
+    first, second = (np.sort((attention + dense)[side])[::-1][:LEAD_PASSAGES] for side in (own, ~own))
+    handicap = lexical.max(initial=0.0) + believed_lead(first, second, fewest)
     return table | {"language": np.where(own, -handicap, 0.0)}
-
-
-def lead(scores: NDArray[np.float64], own: Mask) -> float:
-    """Return by how much the best of ``own`` passages are ahead of the best others, on average."""
-    first, second = (np.sort(scores[side])[::-1][:LEAD_PASSAGES].mean() for side in (own, ~own))
-    return float(first - second)

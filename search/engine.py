@@ -10,10 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-import numpy as np
-
 from search.attending import CANDIDATES, DENSE_WEIGHT, Evidence, attend, first_look, second_look
-from search.encoders.base import Language
 from search.explaining import links_told, speaking_words
 from search.fusion import Part, Ranked, best_of_groups, first_depth, rank
 from search.languages import LanguageView
@@ -115,7 +112,7 @@ class Engine:
         if question.mode == "dense" and not question.balanced:
             return {"dense": self._dense(question, [Pool(selection)])}
         if question.mode == "dense":
-            return self._balanced(question, selection)
+            return self._meaning(question, selection, lifted=0.0)
         lexical = LexicalPart(
             self.words,
             question.terms,
@@ -125,24 +122,30 @@ class Engine:
         )
         if question.mode == "lexical":
             return {"lexical": lexical}
-        own, other = (self.languages.selection(spoken, selection) for spoken in _sides(question.language))
-        if not other.ids.size:
+        if not self._others(question, selection).ids.size:
             return {"dense": self._dense(question, [Pool(selection)]), "lexical": lexical}
-        dense, depth = self._dense(question, [Pool(own), Pool(other)]), _depth(question)
-        handicap = lexical.best(depth) + dense.lead(depth)
+        meaning = self._meaning(question, selection, lexical.best(_depth(question)))
+        return {"dense": meaning["dense"], "lexical": lexical, "language": meaning["language"]}
+
+    def _meaning(self, question: Question, selection: Selection | None, lifted: float) -> dict[str, Part]:
+        """Return nearness of meaning, each passage held against the best of its own language.
+
+        Args:
+            question: its language is the own one.
+            selection: what a filter lets through.
+            lifted: by how much words lift the best passage of that language.
+        """
+        own = self.languages.selection(question.language, selection)
+        dense = self._dense(question, [Pool(own), Pool(self._others(question, selection))])
+        handicap = lifted + dense.lead(_depth(question))
         return {
             "dense": dense.held_back(handicap),
-            "lexical": lexical,
             "language": LanguagePart(self.languages, question.language, handicap),
         }
 
-    def _balanced(self, question: Question, selection: Selection | None) -> dict[str, Part]:
-        """Return nearness of meaning, each passage held against the best of its own language."""
-        own, other = (self.languages.selection(spoken, selection) for spoken in _sides(question.language))
-        dense = self._dense(question, [Pool(own), Pool(other)])
-        ahead = dense.lead(first_depth(question.limit))
-        parts = {"dense": dense.held_back(ahead)}
-        return parts | {"language": LanguagePart(self.languages, question.language, ahead)}
+    def _others(self, question: Question, selection: Selection | None) -> Selection:
+        """Return the passages that are not in the question's language."""
+        return self.languages.selection("en" if question.language == "zh" else "zh", selection)
 
     def _dense(self, question: Question, pools: Sequence[Pool]) -> DensePart:
         if question.vector is None:
@@ -151,11 +154,7 @@ class Engine:
 
     def _lexical_factor(self, question: Question) -> float:
         bound = self.words.upper_bound(question.terms)
-        return (
-            LEXICAL_WEIGHT / math.sqrt(bound)
-            if question.mode in ("hybrid", "attention") and bound > 0
-            else 1.0
-        )
+        return 1.0 if question.mode == "lexical" or bound <= 0 else LEXICAL_WEIGHT / math.sqrt(bound)
 
     def _hit(self, row: Ranked, found: FoundPassage, question: Question, evidence: Evidence | None) -> Hit:
         links = evidence.links(row.passage) if evidence else None
@@ -186,9 +185,10 @@ class Engine:
         if "dense" in row.parts:
             told["dense"] = {"cosine": row.parts["dense"], "factor": 1.0}
         if "lexical" in row.parts:
+            factor = self._lexical_factor(question)
             told["lexical"] = {
-                "bm25": float(self.words.scores(question.terms, np.array([row.passage], dtype=np.int64))[0]),
-                "factor": self._lexical_factor(question),
+                "bm25": row.parts["lexical"] / factor,
+                "factor": factor,
                 "terms": list(dict.fromkeys(question.terms)),
             }
         if "language" in row.parts:
@@ -201,8 +201,3 @@ def _depth(question: Question) -> int:
     if question.mode == "attention":
         return max(CANDIDATES, 2 * question.limit)
     return first_depth(question.limit)
-
-
-def _sides(language: Language) -> tuple[Language, Language]:
-    """Return a language and the other one."""
-    return (language, "en") if language == "zh" else (language, "zh")

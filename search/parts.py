@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from search.arrays import Ids, Vector
 from search.encoders.base import Language
 from search.fusion import Listing
 from search.languages import LanguageView
 from search.views import LexicalView, Selection, VectorView
+
+Scores = NDArray[np.floating[Any]]
 
 NOTHING_LISTED = Listing(np.empty(0, np.int64), np.empty(0, np.float32), True, 0.0, False)
 LEAD_PASSAGES = 20
@@ -49,7 +53,7 @@ class DensePart:
         if not (first.size and second.size):
             return 0.0
         fewest = min(pool.selection.ids.size for pool in self.pools if pool.selection)
-        return float(first.mean() - second.mean()) * fewest / (fewest + LEAD_DOUBT)
+        return believed_lead(first, second, fewest)
 
     def top(self, k: int) -> Listing:
         """Return the ``k`` nearest passages of every pool; all passages have a vector.
@@ -122,6 +126,17 @@ class LexicalPart:
     def best(self, depth: int) -> float:
         """Return the weighted score of the best passage, 0 where none holds a word of the query."""
         return float(self.top(depth).scores.max(initial=0.0))
+
+
+def believed_lead(first: Scores, second: Scores, fewest: int) -> float:
+    """Return by how much the best of one language are ahead of the best of the other, as far as believed.
+
+    Args:
+        first: scores of some best passages of the one, at least one of them.
+        second: of the other.
+        fewest: how many passages the rarer language has in all.
+    """
+    return float(first.mean() - second.mean()) * fewest / (fewest + LEAD_DOUBT)
 
 
 def places_among(ids: Ids, shown: Ids) -> Ids:

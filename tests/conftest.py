@@ -29,6 +29,15 @@ def models_folder():
     return folder
 
 
+@pytest.fixture
+def home(tmp_path, models_folder):
+    """A data folder with models and nothing else."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "models").symlink_to(models_folder)
+    return home
+
+
 @pytest.fixture(scope="module")
 def models_opened_once():
     """Services that follow one another in this process share their encoders: opening one takes its time."""

@@ -19,8 +19,12 @@ Run = Mapping[str, Sequence[str]]
 
 def measure(judgements: Mapping[str, Mapping[str, int]], run: Run) -> dict[str, float]:
     """Return name of measure -> mean over all questions of ``run``."""
-    values = by_query(judgements, run)
-    return {name: sum(values[name].values()) / len(run) for name in values}
+    return means(by_query(judgements, run))
+
+
+def means(values: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Return name of measure -> mean of its values, query id -> value."""
+    return {name: sum(by_id.values()) / len(by_id) for name, by_id in values.items()}
 
 
 def by_query(judgements: Mapping[str, Mapping[str, int]], run: Run) -> dict[str, dict[str, float]]:

@@ -31,14 +31,6 @@ def judged(tmp_path):
     return folder
 
 
-@pytest.fixture
-def home(tmp_path, models_folder):
-    home = tmp_path / "home"
-    home.mkdir()
-    (home / "models").symlink_to(models_folder)
-    return home
-
-
 def test_questions_without_the_field_are_in_no_group_and_that_is_told(judged, home, capsys):
     status = run(
         ["evaluate", str(judged), "--systems", "lexical", "--by", "kind", "--json", "--home", str(home)]

@@ -19,14 +19,6 @@ pytestmark = pytest.mark.usefixtures("models_opened_once")
 
 
 @pytest.fixture
-def home(tmp_path, models_folder):
-    home = tmp_path / "home"
-    home.mkdir()
-    (home / "models").symlink_to(models_folder)
-    return home
-
-
-@pytest.fixture
 def ingest(home, capsys):
     """Return a function that ingests paths; it returns the summary, and the lines that were told."""
 
