@@ -23,8 +23,10 @@ from search.views import Selection
 
 CANDIDATES = 100
 """Passages that get a second look, for a page of up to half as many."""
-DENSE_WEIGHT = 0.3
+DENSE_WEIGHT = 0.4
 """What the cosine of the whole vectors weighs beside attention."""
+LEXICAL_SHARE = 0.6
+"""What words weigh beside attention, which sees them too, of what they weigh beside the cosine alone."""
 LEAD_PASSAGES = 10
 """How many of a language's best candidates say how near that language lies to a question by itself."""
 QUERY_PIECES_MAX = 64
@@ -114,7 +116,7 @@ def second_look(
 ) -> Table:
     """Return the parts of the candidates' scores."""
     attention, dense = evidence.scores(), DENSE_WEIGHT * candidates.table["dense"]
-    lexical = candidates.table["lexical"]
+    lexical = LEXICAL_SHARE * candidates.table["lexical"]
     table = {"attention": attention, "dense": dense, "lexical": lexical}
     if "language" not in candidates.table:
         return table

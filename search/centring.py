@@ -5,6 +5,8 @@ its own.  Raw cosines then mostly say "same side, same language": in a collectio
 Chinese question hardly ever finds an English passage.  So a query loses the mean of queries of its
 language and a passage the mean of passages before they are compared.
 
+A query gives up all that its language's mean says of the language, and nearly all of the rest (``BELIEF``).
+
 All means are made from texts that ship with the program, and are a fixed part of a prepared encoder; of a
 collection only the share of each language counts.  A mean of the collection's own passages does worse beside
 query means that are not its own: the subject that all of it shares then stays in the query alone.
@@ -17,6 +19,13 @@ import numpy as np
 from search.arrays import Matrix, Vector, unit_rows
 from search.encoders.base import Language
 
+BELIEF = 0.9
+"""How much of a shipped query mean is believed to hold for the questions of a collection.
+
+They are other questions about other things, so their mean is shrunk, as an estimate from elsewhere should be.
+What tells one language from the other holds anywhere and is not.  nDCG@10 of dense over seven judged
+collections, at a belief of 1, .9, .7 and .5: .6785 .6818 .6763 .6702.  States of single pieces do not mind.
+"""
 UNKNOWN_SHARE = 0.5
 """Share of Chinese that is assumed of a collection before its first generation fixes one."""
 
@@ -45,6 +54,13 @@ def mean_of_all(means: Mapping[Language, Vector]) -> Vector:
     return mean
 
 
+def query_centre(means: Mapping[Language, Vector], spoken: Language | None) -> Vector:
+    """Return what the vector of a query is to lose ``(d,)``; ``spoken`` is None where that is unknown."""
+    mean = mean_of_all(means) if spoken is None else query_mean(means, spoken)
+    centre: Vector = mean - np.float32(1 - BELIEF) * _off_axis(mean, means)
+    return centre
+
+
 def without_language(vector: Vector, passage_means: Mapping[Language, Vector]) -> Vector:
     """Return the unit vector ``(d,)`` less what it has of the direction from one language to the other.
 
@@ -53,6 +69,14 @@ def without_language(vector: Vector, passage_means: Mapping[Language, Vector]) -
     """
     if len(passage_means) == 1:
         return vector
-    axis = unit_rows((passage_means["zh"] - passage_means["en"])[None, :])[0]
-    apart: Vector = unit_rows((vector - (vector @ axis) * axis)[None, :])[0]
+    apart: Vector = unit_rows(_off_axis(vector, passage_means)[None, :])[0]
+    return apart
+
+
+def _off_axis(vector: Vector, means: Mapping[Language, Vector]) -> Vector:
+    """Return ``vector`` less what it has of the direction from one language to the other."""
+    if len(means) == 1:
+        return vector
+    axis = unit_rows((means["zh"] - means["en"])[None, :])[0]
+    apart: Vector = vector - (vector @ axis) * axis
     return apart

@@ -10,7 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from search.attending import CANDIDATES, DENSE_WEIGHT, Evidence, attend, first_look, second_look
+from search.attending import (
+    CANDIDATES,
+    DENSE_WEIGHT,
+    LEXICAL_SHARE,
+    Evidence,
+    attend,
+    first_look,
+    second_look,
+)
 from search.explaining import links_told, speaking_words
 from search.fusion import Part, Ranked, best_of_groups, first_depth, rank
 from search.languages import LanguageView
@@ -164,10 +172,9 @@ class Engine:
             marked = speaking_words(links, found, self.analyzer)
         else:
             marked = highlights(found.passage.text, question.terms, self.analyzer, found.passage.start)
-        explanation = self._explanation(row, question) if question.explain else None
+        explanation = self._explanation(row, question, second=bool(links)) if question.explain else None
         if explanation is not None and links:
             explanation["attention"] = links_told(links, question.text, found, self.analyzer)
-            explanation["dense"] = {"cosine": row.parts["dense"] / DENSE_WEIGHT, "factor": DENSE_WEIGHT}
         return Hit(
             key=found.key,
             title=found.title,
@@ -179,13 +186,20 @@ class Engine:
             explanation=explanation,
         )
 
-    def _explanation(self, row: Ranked, question: Question) -> dict[str, Any]:
-        """Return what each part was made of, so that a reader can check the sum."""
+    def _explanation(self, row: Ranked, question: Question, second: bool) -> dict[str, Any]:
+        """Return what each part was made of, so that a reader can check the sum.
+
+        Args:
+            row: of the ranking.
+            question: what was asked.
+            second: whether the row had its second look, in which meaning and words weigh less.
+        """
         told: dict[str, Any] = {"score": "the sum of the parts"}
         if "dense" in row.parts:
-            told["dense"] = {"cosine": row.parts["dense"], "factor": 1.0}
+            factor = DENSE_WEIGHT if second else 1.0
+            told["dense"] = {"cosine": row.parts["dense"] / factor, "factor": factor}
         if "lexical" in row.parts:
-            factor = self._lexical_factor(question)
+            factor = self._lexical_factor(question) * (LEXICAL_SHARE if second else 1.0)
             told["lexical"] = {
                 "bm25": row.parts["lexical"] / factor,
                 "factor": factor,

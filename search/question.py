@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from search.arrays import Matrix, Spans, Vector, unit_rows
-from search.centring import centred, mean_of_all, query_mean
+from search.centring import centred, query_centre, query_mean
 from search.encoders.base import Encoder, Language, TokenStates, token_encoder
 from search.errors import InvalidInput
 from search.model import (
@@ -115,7 +115,7 @@ def prepare(request: SearchRequest, encoder: Encoder, analyzer: Analyzer) -> Que
     if mode != "attention" or states is None:
         return replace(asked, vector=query_vector(query, encoder))
     rows, tokens = states.encode_tokens([query], "query")
-    vector = centred(rows, query_mean(encoder.query_means, spoken))[0]
+    vector = centred(rows, query_centre(encoder.query_means, spoken))[0]
     centre = query_mean(states.token_query_means, spoken)
     return replace(asked, vector=vector, pieces=_query_pieces(query, tokens[0], centre, analyzer))
 
@@ -148,8 +148,8 @@ def _checked_mode(request: SearchRequest, attentive: bool) -> Mode:
 
 def query_vector(query: str, encoder: Encoder) -> Vector:
     """Return the centred vector ``(d,)`` of a query."""
-    mean = query_mean(encoder.query_means, language(query))
-    vector: Vector = centred(encoder.encode([query], "query"), mean)[0]
+    centre = query_centre(encoder.query_means, language(query))
+    vector: Vector = centred(encoder.encode([query], "query"), centre)[0]
     return vector
 
 
@@ -169,5 +169,5 @@ def query_vector_given(values: Sequence[float], encoder: Encoder) -> Vector:
     if not np.isfinite(length) or length == 0:
         raise InvalidInput("the vector must be of finite numbers of ordinary size, not all zero")
     unit = (vector / length).astype(np.float32)
-    moved: Vector = centred(unit[None, :], mean_of_all(encoder.query_means))[0]
+    moved: Vector = centred(unit[None, :], query_centre(encoder.query_means, None))[0]
     return moved

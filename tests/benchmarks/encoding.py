@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from search.arrays import Matrix, Vector
-from search.centring import centred, passage_mean
+from search.centring import centred, passage_mean, query_centre
 from search.encoders.assembly import joined_pairs
 from search.encoders.base import Role
 from search.encoders.built_in_texts import LANGUAGES, passages, questions
@@ -128,7 +128,7 @@ def _ndcg(model: Model, judged: Judged, cut: Sequence[JudgedPassage], rows: Matr
     raw = model.encode([query.text for query in judged.queries], "query")
     run = {}
     for query, vector in zip(judged.queries, raw, strict=True):
-        moved = centred(vector[None, :], query_means[language(query.text)])[0]
+        moved = centred(vector[None, :], query_centre(query_means, language(query.text)))[0]
         run[query.id] = _documents(cut, compared @ moved)
     return measure(judged.judgements, run)["nDCG@10"]
 

@@ -21,7 +21,7 @@ from scipy import sparse
 from indexer.service import Service
 from indexer.store.collections import Collection
 from search.arrays import Ids
-from search.centring import passage_mean
+from search.centring import passage_mean, query_centre
 from search.engine import LEXICAL_WEIGHT
 from search.text.language import language
 
@@ -108,8 +108,8 @@ class Oracle:
         return cosines + words - own * (words[allowed].max(initial=0) + ahead * fewest / (fewest + 100))
 
     def _cosines(self, query: str) -> Numbers:
-        mean = self._encoder.query_means[language(query)].astype(np.float64)
-        vector = self._encoder.encode([query], "query").astype(np.float64) - mean
+        centre = query_centre(self._encoder.query_means, language(query)).astype(np.float64)
+        vector = self._encoder.encode([query], "query").astype(np.float64) - centre
         return self._vectors @ _unit(vector)[0]
 
     def _bm25(self, query: str) -> tuple[Numbers, float]:

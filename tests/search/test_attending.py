@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from search.arrays import unit_rows
-from search.attending import CANDIDATES, DENSE_WEIGHT, QUERY_PIECES_MAX, attend
+from search.attending import CANDIDATES, DENSE_WEIGHT, LEXICAL_SHARE, QUERY_PIECES_MAX, attend
 from search.engine import Engine
 from search.languages import LanguageView
 from search.lexical.bm25 import idf
@@ -147,12 +147,18 @@ def test_scores_parts_and_links_are_those_of_a_plain_loop(seed, group_by):
     attention = plain_attention(library, question, engine)
     assert (found.mode, found.exact, found.waiting) == ("attention", True, 0)
     places = {passage: place for place, passage in enumerate(library.ids.tolist())}
+    by_words = replace(question, mode="lexical", group_by="passage", limit=len(places))
+    bm25 = {hit.passage.id: hit.score for hit in engine.answer(by_words, None).hits}
     for hit in found.hits:
         passage = hit.passage.id
         assert hit.score == pytest.approx(sum(hit.parts.values()), abs=1e-9)
         assert hit.parts["attention"] == pytest.approx(attention[passage], abs=1e-5)
         cosine = float(library.rows[places[passage]] @ question.vector)
         assert hit.parts["dense"] == pytest.approx(DENSE_WEIGHT * cosine, abs=1e-6)
+        assert hit.explanation["dense"] == pytest.approx({"cosine": cosine, "factor": DENSE_WEIGHT}, abs=1e-6)
+        words = hit.explanation["lexical"]
+        assert words["bm25"] == pytest.approx(bm25.get(passage, 0.0), abs=1e-5)
+        assert words["bm25"] * words["factor"] == pytest.approx(hit.parts["lexical"], abs=1e-9)
         told = hit.explanation["attention"]
         assert np.sum(told["carried"]) == pytest.approx(hit.parts["attention"], abs=1e-6)
         assert [word["score"] for word in told["query"]] == pytest.approx(np.sum(told["carried"], axis=1))
@@ -191,7 +197,7 @@ def test_the_best_hundred_of_the_first_look_get_the_second():
     for hit in first.hits:
         row = library.rows[np.searchsorted(library.ids, hit.passage.id)]
         dense = DENSE_WEIGHT * float(row @ question.vector)
-        scores[hit.passage.id] = plain[hit.passage.id] + dense + hit.parts["lexical"]
+        scores[hit.passage.id] = plain[hit.passage.id] + dense + LEXICAL_SHARE * hit.parts["lexical"]
     expected = sorted(scores, key=scores.__getitem__, reverse=True)
     assert [hit.passage.id for hit in found.hits] == expected[: question.limit]
 

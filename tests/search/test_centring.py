@@ -1,7 +1,7 @@
 import numpy as np
 
 from search.arrays import unit_rows
-from search.centring import centred, mean_of_all, passage_mean, query_mean
+from search.centring import centred, mean_of_all, passage_mean, query_centre, query_mean
 
 EN, ZH = np.array([0.2, 0.4], dtype=np.float32), np.array([-0.6, 0.0], dtype=np.float32)
 MEANS = {"en": EN, "zh": ZH}
@@ -44,3 +44,14 @@ def test_a_query_loses_the_mean_of_its_language_or_of_all():
     np.testing.assert_array_equal(query_mean(MEANS, "zh"), ZH)
     np.testing.assert_array_equal(query_mean({"en": EN}, "zh"), EN)
     np.testing.assert_allclose(mean_of_all(MEANS), [-0.2, 0.2], atol=1e-7)
+
+
+def test_a_query_gives_up_its_language_and_nine_tenths_of_the_rest():
+    means = {"en": np.array([0.5, 0.2], dtype=np.float32), "zh": np.array([-0.3, 0.2], dtype=np.float32)}
+    np.testing.assert_allclose(query_centre(means, "en"), [0.5, 0.18], atol=1e-7)
+    np.testing.assert_allclose(query_centre(means, "zh"), [-0.3, 0.18], atol=1e-7)
+    np.testing.assert_allclose(query_centre(means, None), [0.1, 0.18], atol=1e-7)
+
+
+def test_a_query_to_an_encoder_of_one_language_gives_up_nine_tenths_of_its_mean():
+    np.testing.assert_allclose(query_centre({"en": EN}, "zh"), [0.18, 0.36], atol=1e-7)
