@@ -22,7 +22,7 @@ from indexer.store.collections import Collection
 from indexer.store.passages import StoredPassages
 from indexer.store.sessions import Database
 from indexer.token_states import codec_of
-from search.arrays import Ids, Vector, unit_rows
+from search.arrays import Ids, Vector, one_thread_each, unit_rows
 from search.centring import without_language
 from search.encoders.base import Language, token_encoder
 from search.engine import Engine
@@ -53,6 +53,7 @@ class Searching:
         self._analyzer = analyzer
         self._pictures: dict[int, CollectionPicture] = {}
         self._lock = Lock()
+        one_thread_each()
 
     def search(self, collection: str, request: SearchRequest) -> SearchResult:
         """Answer a search over the rows as they are now.

@@ -73,13 +73,13 @@ def _told(word: Word, encoded: str, begin: int, moved: int) -> dict[str, Any]:
 
 def _tokens_around(text: str, spans: Spans, analyzer: Analyzer) -> list[Token]:
     """Return the tokens of the stretches of text in which ``spans`` begin."""
-    starts = np.sort(spans[:, 0])
-    return [
-        Token(token.term, token.start + stretch.start(), token.end + stretch.start())
-        for stretch in _STRETCH.finditer(text)
-        if np.searchsorted(starts, stretch.start()) < np.searchsorted(starts, stretch.end())
-        for token in analyzer.tokens(stretch.group())
-    ]
+    stretches = np.array([stretch.span() for stretch in _STRETCH.finditer(text)]).reshape(-1, 2)
+    before = np.searchsorted(np.sort(spans[:, 0]), stretches)
+    shown, at = [], 0
+    for start, end in stretches[before[:, 0] < before[:, 1]].tolist():
+        shown += [" " * (start - at), text[start:end]]
+        at = end
+    return analyzer.tokens("".join(shown))
 
 
 def _by_words(table: NDArray[np.float64], words: Sequence[Word]) -> NDArray[np.float64]:

@@ -1,6 +1,7 @@
 """The main job through the real shell: files in, answers out, in both languages."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -203,6 +204,19 @@ def test_a_search_imports_no_torch(home):
     )
     command = [sys.executable, "-c", program, "search", "bread", "--home", str(home)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_search_multiplies_on_its_own_thread_alone(home):
+    program = (
+        "import sys; from indexer.cli import run; status = run(sys.argv[1:]);"
+        "from threadpoolctl import threadpool_info;"
+        "found = {pool['num_threads'] for pool in threadpool_info() if pool['user_api'] == 'blas'};"
+        "sys.exit(status or (found != {1} and f'BLAS threads: {found}'))"
+    )
+    command = [sys.executable, "-c", program, "search", "bread", "--home", str(home)]
+    several = os.environ | {"OPENBLAS_NUM_THREADS": "2"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=several)
     assert done.returncode == 0, done.stderr
 
 

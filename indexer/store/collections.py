@@ -50,13 +50,14 @@ _COLUMNS = (
     .join(EncoderRow, EncoderRow.id == CollectionRow.encoder_id)
     .order_by(CollectionRow.name)
 )
+_BY_NAME = _COLUMNS.where(CollectionRow.name == sa.bindparam("name"))
 
 
 def find(connection: Connection, name: str) -> Collection | None:
     """Return the collection called ``name``, or None."""
     if not is_text(name):
         return None
-    row = connection.execute(_COLUMNS.where(CollectionRow.name == name)).one_or_none()
+    row = connection.execute(_BY_NAME, {"name": name}).one_or_none()
     return None if row is None else Collection(**row._mapping)
 
 
