@@ -9,9 +9,9 @@ from pathlib import Path
 from threading import Lock
 
 from indexer.store.collections import Collection
+from search.child import Step
 from search.encoders.base import Encoder
 from search.encoders.catalog import open_encoder
-from search.encoders.preparation import Step
 from search.errors import EncoderMismatch
 
 

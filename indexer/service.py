@@ -38,8 +38,8 @@ from indexer.store.collections import Collection
 from indexer.store.filters import compile_filter
 from indexer.store.schema import open_database
 from indexer.store.sessions import Database
+from search.child import Step
 from search.encoders.catalog import DEFAULT_ENCODER
-from search.encoders.preparation import Step
 from search.errors import CollectionExists, EncoderMismatch, InvalidInput
 from search.model import SearchRequest, SearchResult, SimilarRequest
 from search.question import checked_limit

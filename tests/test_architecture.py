@@ -56,7 +56,7 @@ ONLY_IN = {
 # From the bottom up. A unit imports units of lower layers and itself; only the ground layer's
 # units may also import one another. A new unit has to be given its place here.
 LAYERS = (
-    {"errors", "arrays", "model", "registry", "artifacts"},
+    {"errors", "arrays", "model", "registry", "artifacts", "child"},
     {"text"},
     {"encoders", "lexical", "vectors", "ranking"},
     {"centring", "views", "fusion"},

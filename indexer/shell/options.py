@@ -17,7 +17,7 @@ from indexer.records import DEFAULT_COLLECTION
 from indexer.service import Service
 from indexer.settings import Settings
 from indexer.store.filters import EXAMPLE
-from search.encoders.preparation import Step
+from search.child import Step
 from search.errors import InvalidFilter, InvalidRecord
 
 F = TypeVar("F", bound=Callable[..., Any])

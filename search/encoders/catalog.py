@@ -7,10 +7,11 @@ explained in ``search.encoders.names``.
 
 from pathlib import Path
 
+from search.child import Progress
 from search.encoders.base import Encoder
 from search.encoders.names import DEFAULT_ENCODER
 from search.encoders.onnx_runtime import OnnxEncoder
-from search.encoders.preparation import Progress, prepare
+from search.encoders.preparation import prepare
 
 __all__ = ["DEFAULT_ENCODER", "open_encoder"]
 

@@ -6,85 +6,59 @@ made aside and moved into place whole.  ``search.encoders.preparation`` starts t
 messages.
 """
 
-import errno
 import fcntl
-import json
-import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TextIO
 
 import torch
 
 from search.artifacts import DamagedArtifact, publish
+from search.child import Channel, Step, reported
 from search.encoders.assembly import AVERAGING, CHECKING, EXPORTING, QUANTISING, assemble
 from search.encoders.names import display_name, folder_name, source_target
 from search.encoders.prepared import read_prepared
 from search.encoders.source_model import SourceModel
-from search.errors import SearchError, StorageFull
 
 WAITING = "waiting for another process that prepares it"
 READING, STORING = "reading the model", "storing it"
 STEPS = (WAITING, READING, EXPORTING, QUANTISING, CHECKING, AVERAGING, STORING)
 
 
-class Channel:
-    """JSON lines to the parent; what libraries print is kept out of it."""
-
-    def __init__(self) -> None:
-        self._stream: TextIO = os.fdopen(os.dup(1), "w", encoding="utf-8")
-        os.dup2(2, 1)
-
-    def step(self, name: str) -> None:
-        """Report that the step ``name`` begins."""
-        self._send({"step": {"name": name, "number": STEPS.index(name), "total": len(STEPS) - 1}})
-
-    def failure(self, error: SearchError) -> None:
-        """Report the failure that ends the preparation."""
-        self._send({"failure": {"code": error.code, "message": str(error), "details": error.details}})
-
-    def _send(self, message: dict[str, Any]) -> None:
-        print(json.dumps(message), file=self._stream, flush=True)
-
-
-def main() -> int:
-    """Prepare the model that the command line names; 1 after a reported failure."""
+def main() -> None:
+    """Prepare the model that the command line names; status 1 after a reported failure."""
     name, models_folder = sys.argv[1], Path(sys.argv[2])
     channel = Channel()
     # On a busy machine torch's threads wait for each other longer than they compute.
     torch.set_num_threads(1)
-    try:
-        with locked(models_folder / f".{folder_name(name)}.lock", channel):
-            prepare_once(name, models_folder, channel)
-    except SearchError as error:
-        channel.failure(error)
-        return 1
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        channel.failure(StorageFull("the disk is full; free some space and the model can be prepared"))
-        return 1
-    return 0
+
+    def begin(step: str) -> None:
+        channel.step(Step(step, STEPS.index(step), len(STEPS) - 1))
+
+    with (
+        reported(channel, "the disk is full; free some space and the model can be prepared"),
+        locked(models_folder / f".{folder_name(name)}.lock", begin),
+    ):
+        prepare_once(name, models_folder, begin)
 
 
 @contextmanager
-def locked(file: Path, channel: Channel) -> Iterator[None]:
+def locked(file: Path, begin: Callable[[str], None]) -> Iterator[None]:
     """Hold the lock on ``file``, waiting for whoever has it."""
     with file.open("w") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            channel.step(WAITING)
+            begin(WAITING)
             fcntl.flock(stream, fcntl.LOCK_EX)
         yield
 
 
-def prepare_once(name: str, models_folder: Path, channel: Channel) -> None:
+def prepare_once(name: str, models_folder: Path, begin: Callable[[str], None]) -> None:
     """Prepare ``name`` unless another process did so meanwhile; the lock is held."""
     folder = models_folder / folder_name(name)
     if _is_whole(folder):
@@ -96,9 +70,9 @@ def prepare_once(name: str, models_folder: Path, channel: Channel) -> None:
         for empty in (aside, scratch):
             _remove(empty)
             empty.mkdir()
-        channel.step(READING)
-        assemble(display_name(name), _load(name), aside, scratch, channel.step)
-        channel.step(STORING)
+        begin(READING)
+        assemble(display_name(name), _load(name), aside, scratch, begin)
+        begin(STORING)
         _replace(folder, aside)
     finally:
         _remove(aside)
@@ -135,4 +109,4 @@ def _replace(folder: Path, aside: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

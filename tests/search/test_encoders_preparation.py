@@ -9,9 +9,10 @@ import psutil
 import pytest
 
 from search.artifacts import DamagedArtifact, seal
+from search.child import Step
 from search.encoders.catalog import open_encoder
 from search.encoders.packages import minilm_folder
-from search.encoders.preparation import Step, prepare
+from search.encoders.preparation import prepare
 from search.encoders.prepared import FORMAT, read_prepared
 from search.errors import ModelRefused, ModelUnavailable, UnknownName
 
@@ -29,6 +30,7 @@ WAITING = Step("waiting for another process that prepares it", 0, 6)
 OPENING = """
 import json, sys
 from pathlib import Path
+from search.child import Step
 from search.encoders.catalog import open_encoder
 
 steps = []
