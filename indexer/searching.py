@@ -29,6 +29,7 @@ from search.engine import Engine
 from search.errors import InvalidInput, UnknownCollection, UnknownDocument
 from search.model import SearchRequest, SearchResult, SimilarRequest
 from search.question import Question, checked_limit, prepare
+from search.ranking.attention import Simple
 from search.text.analyzer import Analyzer
 from search.views import Selection
 
@@ -133,7 +134,7 @@ class Searching:
                 else:
                     views = (snapshot.vectors, snapshot.words, snapshot.languages)
                     source = StoredPassages(connection, found.encoder_id, self._codec(found))
-                    engine = Engine(*views, source, self._analyzer)
+                    engine = Engine(*views, source, self._analyzer, Simple())
                     answer = use(engine, snapshot, connection)
                     break
             sleep(PAUSE_SECONDS)

@@ -16,7 +16,7 @@ from search.fusion import Part, Table, listed, scores_by
 from search.languages import LanguageView
 from search.parts import believed_lead
 from search.question import QueryPieces, Question
-from search.ranking.attention import Attended, Simple
+from search.ranking.attention import Attended, AttentionRanker
 from search.ranking.pieces import piece_weights
 from search.ranking.token_codec import PackedPassages, StoredStates, unpacked
 from search.views import Selection
@@ -87,24 +87,34 @@ def first_look(parts: Mapping[str, Part], count: int) -> Candidates:
 
 
 def attend(
-    query: QueryPieces, rarity: Mapping[str, float], ids: Ids, states: Mapping[int, bytes]
+    ranker: AttentionRanker,
+    query: QueryPieces,
+    rarity: Mapping[str, float],
+    ids: Ids,
+    states: Mapping[int, bytes],
 ) -> Evidence:
     """Let a query attend to candidates.
 
     Args:
+        ranker: which kind of attention.
         query: its pieces.
         rarity: inverse document frequency of its terms in the collection.
         ids: of the candidates.
         states: of each candidate, as stored.
     """
+    query, weights = weighed(query, rarity)
+    passages = PackedPassages([unpacked(states[passage]) for passage in ids.tolist()])
+    return Evidence(ids, ranker.attend(query.states, passages), weights, query, passages)
+
+
+def weighed(query: QueryPieces, rarity: Mapping[str, float]) -> tuple[QueryPieces, NDArray[np.float64]]:
+    """Return the pieces of a query that attend, and what each weighs ``(n,)``, 1 in all."""
     weights = piece_weights(query.terms, rarity)
     if len(weights) > QUERY_PIECES_MAX:
         kept = np.sort(np.argsort(-weights, kind="stable")[:QUERY_PIECES_MAX])
         query = QueryPieces(query.states[kept], query.spans[kept], [query.terms[place] for place in kept])
         weights = piece_weights(query.terms, rarity)
-    passages = PackedPassages([unpacked(states[passage]) for passage in ids.tolist()])
-    attended = Simple().attend(query.states, passages)
-    return Evidence(ids, attended, weights, query, passages)
+    return query, weights
 
 
 def second_look(

@@ -14,6 +14,7 @@ from search.attending import (
     CANDIDATES,
     DENSE_WEIGHT,
     LEXICAL_SHARE,
+    Candidates,
     Evidence,
     attend,
     first_look,
@@ -26,6 +27,7 @@ from search.lexical.bm25 import idf
 from search.model import FoundPassage, Hit, Mode
 from search.parts import DensePart, LanguagePart, LexicalPart, Pool
 from search.question import Question
+from search.ranking.attention import AttentionRanker
 from search.text.analyzer import Analyzer
 from search.text.highlight import highlights
 from search.views import LexicalView, Selection, VectorView
@@ -74,6 +76,8 @@ class Engine:
     languages: LanguageView
     source: PassageSource
     analyzer: Analyzer
+    ranker: AttentionRanker
+    """What mode attention ranks by."""
 
     def answer(self, question: Question, selection: Selection | None) -> Answer:
         """Return the best passages, or documents by their best passage, with their rows."""
@@ -95,14 +99,21 @@ class Engine:
             if waiting:
                 found = self.answer(replace(question, mode="hybrid"), selection)
                 return replace(found, waiting=waiting)
-            evidence = attend(question.pieces, self._rarity(question.terms), candidates.ids, states)
+            evidence = attend(
+                self.ranker, question.pieces, self.rarity(question.terms), candidates.ids, states
+            )
             table = second_look(question, candidates, evidence, self.languages, selection)
             rows = best_of_groups(candidates.ids, table, question.limit, self._groups(question))
             if len(rows) >= question.limit or candidates.complete:
                 return Answer(self._hits(rows, question, evidence), question.mode, candidates.complete)
             count *= 2
 
-    def _rarity(self, terms: Sequence[str]) -> dict[str, float]:
+    def candidates(self, question: Question) -> Candidates:
+        """Return what mode attention looks at first, among all passages."""
+        return first_look(self._parts(question, None), _depth(question))
+
+    def rarity(self, terms: Sequence[str]) -> dict[str, float]:
+        """Return the inverse document frequency of terms in the collection."""
         known = self.words.statistics(terms)
         return {term: float(idf(known.documents, known.frequencies.get(term, 0))) for term in terms}
 

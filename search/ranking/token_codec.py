@@ -67,6 +67,13 @@ class StoredStates:
         spans: Spans = np.cumsum(steps, dtype=np.int32).reshape(-1, 2)
         return spans
 
+    def states(self) -> States:
+        """Return the states themselves ``(n, d)``, whose products are those of ``PackedPassages``."""
+        levels = np.take(_TRIPLES, self.codes).view(np.float32).reshape(*self.codes.shape, _PER_BYTE + 1)
+        spelt = levels[:, :, :_PER_BYTE].reshape(len(levels), -1)[:, : self.mean.size]
+        factors = self.factors.astype(np.float32)
+        return np.asarray(factors[:, :1] * spelt + factors[:, 1:] * self.mean, dtype=np.float32)
+
 
 def packed(states: States, spans: Spans, text: str, centre: Vector) -> bytes:
     """Return the bytes to be stored of a passage's states.

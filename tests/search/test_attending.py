@@ -78,6 +78,7 @@ class Library:
             LanguageView(self.ids, self.ids[self.is_chinese]),
             self,
             ANALYZER,
+            Simple(),
         )
 
     def documents_of(self, ids):
@@ -235,7 +236,9 @@ def test_of_a_long_query_the_weightiest_pieces_attend():
     rarity = {f"t{number}": 1.0 + number for number in range(len(terms))}
     whole = QueryPieces(states, np.zeros((len(terms), 2), np.int32), terms)
     heavy = QueryPieces(states[40:], whole.spans[40:], terms[40:])
-    found, expected = (attend(query, rarity, library.ids, library.states) for query in (whole, heavy))
+    found, expected = (
+        attend(Simple(), query, rarity, library.ids, library.states) for query in (whole, heavy)
+    )
     assert len(found.weights) == QUERY_PIECES_MAX
     np.testing.assert_array_equal(found.scores(), expected.scores())
 
