@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "similar": "indexer.shell.search:similar",
     "collections": "indexer.shell.collections:collections",
     "delete": "indexer.shell.collections:delete",
+    "train": "indexer.shell.train:train",
     "evaluate": "indexer.shell.evaluate:evaluate",
     "serve": "indexer.shell.serve:serve",
     "worker": "indexer.shell.worker:worker",

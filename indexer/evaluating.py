@@ -14,10 +14,13 @@ from typing import Any
 import numpy as np
 
 from indexer.ingest import ingest_paths
+from indexer.learning import train as training
+from indexer.rankers import opened as open_trained
 from indexer.records import IngestSummary
 from indexer.service import Service
-from indexer.store import collections, passages
+from indexer.store import collections, passages, rankers
 from indexer.store.passages import StoredPassages
+from search.artifacts import DamagedArtifact
 from search.errors import InvalidInput
 from search.evaluation.judged import Judged, Query
 from search.evaluation.measures import DEPTH, by_query, means, measure
@@ -25,11 +28,14 @@ from search.evaluation.paired import p_value
 from search.fusion import rank
 from search.model import MODES, SearchRequest
 from search.parts import DensePart, Pool
+from search.ranking.attention import AttentionRanker, Simple
+from search.ranking.learned import KINDS, LEARNED, SIMPLE
 from search.vectors.exact_index import ExactIndex
 from search.views import NO_IDS, VectorView
 
 RAW = "dense:raw"
-SYSTEMS = (*MODES, RAW)
+ATTENTIONS = {f"attention:{kind}": kind for kind in KINDS}
+SYSTEMS = (*MODES, *ATTENTIONS, RAW)
 COLLECTION = "evaluation"
 COMPARED = "nDCG@10"
 
@@ -47,6 +53,8 @@ class Evaluation:
     ingest: Mapping[str, float]
     p_values: Mapping[str, Mapping[str, float]]
     """System -> other system -> how likely chance alone makes such a difference of nDCG@10."""
+    trained: Mapping[str, Mapping[str, Any]]
+    """System of learned attention -> whether its own test would let it into use, and its figures."""
 
 
 def checked_systems(names: str) -> list[str]:
@@ -97,8 +105,12 @@ def evaluate(
     measured: dict[str, dict[str, float]] = {}
     groups: dict[str, Any] = {}
     gains: dict[str, dict[str, float]] = {}
+    trained: dict[str, Mapping[str, Any]] = {}
     for system in systems:
-        runs, seconds = _run(answerer(service, system), judged.queries)
+        answer, learned = answerer(service, system, note)
+        if learned is not None:
+            trained[system] = learned
+        runs, seconds = _run(answer, judged.queries)
         values = by_query(judged.judgements, runs)
         measured[system] = means(values) | {"ms_per_query_p50": median(seconds) * 1000}
         gains[system] = values[COMPARED]
@@ -107,7 +119,8 @@ def evaluate(
             groups.setdefault(group, {})[system] = measure(judged.judgements, part)
         note(f"{system}: nDCG@10 {measured[system]['nDCG@10']:.4f}")
     rates = _rates(summary, documents)
-    found = Evaluation(judged.name, documents, len(judged.queries), measured, rates, _compared(gains))
+    compared = _compared(gains)
+    found = Evaluation(judged.name, documents, len(judged.queries), measured, rates, compared, trained)
     return found, groups
 
 
@@ -140,16 +153,45 @@ def _grouped(queries: Sequence[Query], field: str) -> dict[str, list[Query]]:
     return groups
 
 
-def answerer(service: Service, system: str) -> Answerer:
-    """Return what answers a question with the keys of documents, best first."""
+def answerer(
+    service: Service, system: str, note: Callable[[str], None]
+) -> tuple[Answerer, Mapping[str, Any] | None]:
+    """Return what answers a question with keys of documents, best first, and the test of what it learned."""
     if system == RAW:
-        return _raw_answerer(service)
+        return _raw_answerer(service), None
+    kind = ATTENTIONS.get(system)
+    ranker: AttentionRanker | None = Simple() if kind == SIMPLE else None
+    learned = None
+    if kind in LEARNED:
+        ranker, learned = _learned(service, kind, note)
+    mode = system if kind is None else "attention"
 
     def answer(query: Query) -> list[str]:
-        request = SearchRequest(query=query.text, limit=DEPTH, mode=system, highlight=False)  # type: ignore[arg-type]
-        return [hit.key for hit in service.search(COLLECTION, request).hits]
+        request = SearchRequest(query=query.text, limit=DEPTH, mode=mode, highlight=False)  # type: ignore[arg-type]
+        return [hit.key for hit in service.search(COLLECTION, request, ranker).hits]
 
-    return answer
+    return answer, learned
+
+
+def _learned(
+    service: Service, kind: str, note: Callable[[str], None]
+) -> tuple[AttentionRanker, Mapping[str, Any]]:
+    """Return a learned attention and its test; one that is not there is trained first, and not used.
+
+    It learns from the texts alone: learned from the judged questions, its figures would say nothing.
+    """
+    with service.database.read() as connection:
+        collection = collections.get(connection, COLLECTION)
+        trained = rankers.newest(connection, collection, kind)
+    encoder = service.models.encoder_of(collection)
+    if trained is not None:
+        try:
+            ranker = open_trained(service.settings.rankers_folder, trained, encoder)
+            return ranker, {"adopted": trained.adopted, **trained.figures}
+        except DamagedArtifact as damage:
+            note(f"{kind} is trained again: {damage}")
+    note(training(service, COLLECTION, kind, use=False).reason)
+    return _learned(service, kind, note)
 
 
 def _raw_answerer(service: Service) -> Answerer:

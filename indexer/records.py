@@ -161,7 +161,7 @@ class TaskInfo:
     collection: str
     state: TaskState
     done: int
-    """Bytes of the task's files read so far."""
+    """Bytes of the task's files read so far; of a training, hundredths of its steps."""
     total: int
     stored: int
     """Documents created or updated."""
@@ -189,6 +189,32 @@ class IngestSummary:
     problems: Sequence[Problem]
     seconds: float
     notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSummary:
+    """What a training of attention came to, and why it ranks now or does not."""
+
+    collection: str
+    kind: str
+    adopted: bool
+    """Whether its test on held-out questions lets it into use."""
+    in_use: str
+    """The kind that ranks from now on."""
+    reason: str
+    before: str
+    """The kind it was compared with, which ranked until now."""
+    source: Literal["judgements", "texts"] | None = None
+    learned_from: int = 0
+    """Questions."""
+    held_out: int = 0
+    """Questions of the test."""
+    ndcg_before: float | None = None
+    ndcg_after: float | None = None
+    p_value: float | None = None
+    """How likely chance alone makes such a difference."""
+    fingerprint: str | None = None
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

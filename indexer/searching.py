@@ -16,6 +16,7 @@ import numpy as np
 from sqlalchemy.engine import Connection
 
 from indexer.models import Models
+from indexer.rankers import Rankers
 from indexer.snapshots import Behind, CollectionPicture, Snapshot
 from indexer.store import collections, passages
 from indexer.store.collections import Collection
@@ -29,7 +30,7 @@ from search.engine import Engine
 from search.errors import InvalidInput, UnknownCollection, UnknownDocument
 from search.model import SearchRequest, SearchResult, SimilarRequest
 from search.question import Question, checked_limit, prepare
-from search.ranking.attention import Simple
+from search.ranking.attention import AttentionRanker, Simple
 from search.text.analyzer import Analyzer
 from search.views import Selection
 
@@ -47,17 +48,22 @@ class Replaced(Exception):
 class Searching:
     """Answers searches from this process's pictures of the collections; safe for several threads."""
 
-    def __init__(self, database: Database, caches: Path, models: Models, analyzer: Analyzer) -> None:
+    def __init__(
+        self, database: Database, caches: Path, models: Models, analyzer: Analyzer, rankers: Rankers
+    ) -> None:
         self._database = database
         self._caches = caches
         self._models = models
         self._analyzer = analyzer
+        self._rankers = rankers
         self._pictures: dict[int, CollectionPicture] = {}
         self._lock = Lock()
         one_thread_each()
 
-    def search(self, collection: str, request: SearchRequest) -> SearchResult:
-        """Answer a search over the rows as they are now.
+    def search(
+        self, collection: str, request: SearchRequest, ranker: AttentionRanker | None = None
+    ) -> SearchResult:
+        """Answer a search over the rows as they are now, in mode attention by ``ranker`` if one is given.
 
         Raises:
             UnknownCollection: there is no such collection.
@@ -67,9 +73,16 @@ class Searching:
 
         def asked(found: Collection) -> SearchResult:
             question = prepare(request, self._models.encoder_of(found), self._analyzer)
-            return self._at_one_state(
-                found, request.filter, lambda engine, snapshot, _: _answered(engine, snapshot, question)
-            )
+
+            def answered(engine: Engine, snapshot: Snapshot, connection: Connection) -> SearchResult:
+                if question.mode != "attention":
+                    return _answered(engine, snapshot, question)
+                encoder = self._models.encoder_of(found)
+                chosen, problem = (ranker, None) if ranker else self._rankers.of(connection, found, encoder)
+                result = _answered(replace(engine, ranker=chosen), snapshot, question)
+                return replace(result, degraded=[*result.degraded, problem]) if problem else result
+
+            return self._at_one_state(found, request.filter, answered)
 
         result = self._of_collection(collection, asked)
         return replace(result, took_ms=(perf_counter() - started) * 1000)
@@ -96,6 +109,15 @@ class Searching:
 
         result = self._of_collection(collection, asked)
         return replace(result, took_ms=(perf_counter() - started) * 1000)
+
+    def at_one_state(self, collection: Collection, look: Callable[[Engine, Connection], T]) -> T:
+        """Return what ``look`` sees of one state of a collection."""
+        return self._of_collection(
+            collection.name,
+            lambda found: self._at_one_state(
+                found, None, lambda engine, _, connection: look(engine, connection)
+            ),
+        )
 
     def _of_collection(self, name: str, ask: Callable[[Collection], T]) -> T:
         """Ask the collection called ``name``; once more where another took its name meanwhile."""
@@ -169,9 +191,10 @@ class Searching:
             self._pictures.pop(found.id, None)
 
     def problems(self, living: Sequence[Collection]) -> list[str]:
-        """Return which caches are out of use in this process, in words; let go of deleted collections."""
+        """Return what is out of use in this process, in words; let go of deleted collections."""
         self._keep_only(living)
-        return [problem for picture in list(self._pictures.values()) for problem in picture.problems()]
+        caches = [problem for picture in list(self._pictures.values()) for problem in picture.problems()]
+        return [*caches, *self._rankers.problems([found.id for found in living])]
 
     def warm_up(self, names: Sequence[str]) -> None:
         """Open the models and caches of collections, so that the next search is a quick one."""

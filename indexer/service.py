@@ -4,10 +4,11 @@ The shell and the web edge parse, call one method here, and format what comes ba
 pictures of collections are opened on first use, which in a server is after its forks.
 """
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy.engine import Connection
 
@@ -17,6 +18,7 @@ from indexer.clock import Clock, utc_now
 from indexer.keeper import Keeper
 from indexer.models import Models
 from indexer.pipeline import Incoming, Pipeline, checked
+from indexer.rankers import Rankers
 from indexer.readers.base import Extracted
 from indexer.readers.records import metadata
 from indexer.records import (
@@ -33,17 +35,21 @@ from indexer.records import (
 )
 from indexer.searching import KEYS_MAX, Searching
 from indexer.settings import Settings
-from indexer.store import collections, documents, listing, tasks
+from indexer.store import collections, documents, listing, rankers, tasks
 from indexer.store.collections import Collection
 from indexer.store.filters import compile_filter
 from indexer.store.schema import open_database
 from indexer.store.sessions import Database
 from search.child import Step
 from search.encoders.catalog import DEFAULT_ENCODER
+from search.engine import Engine
 from search.errors import CollectionExists, EncoderMismatch, InvalidInput
 from search.model import SearchRequest, SearchResult, SimilarRequest
 from search.question import checked_limit
+from search.ranking.attention import AttentionRanker
 from search.text.analyzer import Analyzer
+
+T = TypeVar("T")
 
 PASSAGE_TOKENS = 256
 OVERLAP_TOKENS = 32
@@ -87,7 +93,12 @@ class Service:
 
     @cached_property
     def _searching(self) -> Searching:
-        return Searching(self.database, self.settings.caches_folder, self.models, self.analyzer)
+        return Searching(self.database, self.settings.caches_folder, self.models, self.analyzer, self.rankers)
+
+    @cached_property
+    def rankers(self) -> Rankers:
+        """What ranks in mode attention."""
+        return Rankers(self.settings.rankers_folder)
 
     @cached_property
     def keeper(self) -> Keeper:
@@ -144,8 +155,11 @@ class Service:
         with self.database.write() as connection:
             found = collections.get(connection, name)
             tasks.cancel_all(connection, name, self.clock())
+            learned = rankers.folders(connection, found)
             collections.delete(connection, found)
         self._searching.forget(found)
+        for folder in learned:
+            shutil.rmtree(self.settings.rankers_folder / folder, ignore_errors=True)
 
     def ensure_collection(self, name: str, encoder: str | None = None) -> Collection:
         """Return the collection ``name``, making it if need be.
@@ -266,14 +280,21 @@ class Service:
 
     # Search
 
-    def search(self, collection: str, request: SearchRequest) -> SearchResult:
+    def search(
+        self, collection: str, request: SearchRequest, ranker: AttentionRanker | None = None
+    ) -> SearchResult:
         """Answer a search over the rows as they are now.
+
+        Args:
+            collection: where to look.
+            request: what for.
+            ranker: of mode attention, instead of the one that the collection uses.
 
         Raises:
             UnknownCollection: there is no such collection.
             InvalidInput, InvalidFilter: the request is wrong.
         """
-        return self._searching.search(collection, request)
+        return self._searching.search(collection, request, ranker)
 
     def similar(self, collection: str, request: SimilarRequest) -> SearchResult:
         """Return the documents nearest to those of ``like`` and away from those of ``unlike``.
@@ -282,6 +303,14 @@ class Service:
             UnknownDocument: nothing is stored under one of the keys.
         """
         return self._searching.similar(collection, request)
+
+    def at_one_state(self, collection: Collection, look: Callable[[Engine, Connection], T]) -> T:
+        """Return what ``look`` sees of one state of a collection.
+
+        Raises:
+            UnknownCollection: it was deleted in the meantime.
+        """
+        return self._searching.at_one_state(collection, look)
 
     # Tasks and health
 

@@ -41,6 +41,11 @@ class Settings:
         return self.models or self.home / "models"
 
     @property
+    def rankers_folder(self) -> Path:
+        """Learned attention, one folder each."""
+        return self.home / "rankers"
+
+    @property
     def caches_folder(self) -> Path:
         """Generations and lexical indexes; all of it can be thrown away at any time."""
         return self.home / "caches"

@@ -136,7 +136,7 @@ class Engine:
             self.words,
             question.terms,
             selection,
-            self._lexical_factor(question),
+            self.lexical_factor(question),
             alone=question.mode == "lexical",
         )
         if question.mode == "lexical":
@@ -171,7 +171,8 @@ class Engine:
             raise ValueError(f"mode {question.mode} needs a vector")
         return DensePart(self.vectors, question.vector, pools)
 
-    def _lexical_factor(self, question: Question) -> float:
+    def lexical_factor(self, question: Question) -> float:
+        """Return what BM25 is multiplied by for a question."""
         bound = self.words.upper_bound(question.terms)
         return 1.0 if question.mode == "lexical" or bound <= 0 else LEXICAL_WEIGHT / math.sqrt(bound)
 
@@ -210,7 +211,7 @@ class Engine:
             factor = DENSE_WEIGHT if second else 1.0
             told["dense"] = {"cosine": row.parts["dense"] / factor, "factor": factor}
         if "lexical" in row.parts:
-            factor = self._lexical_factor(question) * (LEXICAL_SHARE if second else 1.0)
+            factor = self.lexical_factor(question) * (LEXICAL_SHARE if second else 1.0)
             told["lexical"] = {
                 "bm25": row.parts["lexical"] / factor,
                 "factor": factor,

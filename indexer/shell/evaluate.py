@@ -1,6 +1,7 @@
 """``xunyi evaluate``: how good the answers are, by questions whose answers are known."""
 
 import tempfile
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,12 @@ from search.model import MODES
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--systems", default=",".join(MODES), show_default=True, help="Also: dense:raw.")
+@click.option(
+    "--systems",
+    default=",".join(MODES),
+    show_default=True,
+    help="Also: attention:simple, attention:trainable, attention:causal, attention:multihead, dense:raw.",
+)
 @click.option("--encoder", metavar="NAME", help="Model of the scratch collection.")
 @click.option("--by", "group_by", metavar="FIELD", help="Also measure by a field of queries.jsonl.")
 @options.json_option
@@ -59,6 +65,8 @@ def _as_dict(found: Evaluation) -> dict[str, Any]:
     told = {name: getattr(found, name) for name in Evaluation.__dataclass_fields__}
     if len(found.systems) == 1:
         del told["p_values"]
+    if not found.trained:
+        del told["trained"]
     return told
 
 
@@ -79,8 +87,21 @@ def _print(found: Evaluation, groups: dict[str, Any]) -> None:
                 escape(group), system, *(f"{values[name]:.4f}" if name in values else "" for name in names)
             )
     console.print(table)
+    for system, test in found.trained.items():
+        console.print(_tested(system, test), style="dim")
     for line in _compared(found):
         console.print(line, style="dim")
+
+
+def _tested(system: str, test: Mapping[str, Any]) -> str:
+    """Return what the held-out test of a learned attention said when it was trained."""
+    verdict = "adopted" if test["adopted"] else "not adopted"
+    asked = "judged questions" if test["source"] == "judgements" else "questions of its own texts"
+    return (
+        f"{system}: {verdict} by its test on {test['held_out']} held-out {asked}, {COMPARED} "
+        f"{test['before']} {test['ndcg_before']:.4f}, learned {test['ndcg_after']:.4f}, "
+        f"p = {test['p_value']:.4f}"
+    )
 
 
 def _compared(found: Evaluation) -> list[str]:

@@ -126,6 +126,26 @@ def all_indexed_texts(connection: Connection, collection_id: int) -> Iterator[In
         last = rows[-1].id
 
 
+def documents_by_passage(connection: Connection, collection_id: int) -> dict[int, int]:
+    """Return passage id -> document id for all passages of a collection."""
+    query = sa.select(PassageRow.id, PassageRow.document_id).where(PassageRow.collection_id == collection_id)
+    return {row.id: row.document_id for row in connection.execute(query)}
+
+
+def names_counted(connection: Connection, collection_id: int) -> tuple[Mapping[str, int], Mapping[str, int]]:
+    """Return title -> how many documents have it, and path of headings -> how many passages have it."""
+    documents, mine = (
+        sa.func.count(sa.distinct(PassageRow.document_id)),
+        PassageRow.collection_id == collection_id,
+    )
+    titles = sa.select(PassageRow.title, documents).where(mine).group_by(PassageRow.title)
+    headings = sa.select(PassageRow.heading, sa.func.count()).where(mine).group_by(PassageRow.heading)
+    by_title, by_heading = (
+        {name: count for name, count in connection.execute(query)} for query in (titles, headings)
+    )
+    return by_title, by_heading
+
+
 def chinese_ids(connection: Connection, collection_id: int, among: Sequence[int] | None = None) -> Ids:
     """Return the ids of a collection's Chinese passages, ascending; of those ``among`` given ids, if any."""
     query = sa.select(PassageRow.id).where(

@@ -283,6 +283,30 @@ class LexicalCacheRow(Base):
     damaged: Mapped[bool] = mapped_column(Boolean, default=False)
 
 
+class RankerRow(Base):
+    """A learned attention of a collection; the one ``in_use`` ranks its answers, without one ``simple``."""
+
+    __tablename__ = "rankers"
+    __table_args__ = (Index(None, "collection_id"), AUTOINCREMENT)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(20))
+    folder: Mapped[str] = mapped_column(String(200))
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    encoder_fingerprint: Mapped[str] = mapped_column(String(64))
+    codec: Mapped[str] = mapped_column(String(40))
+    """Of the token states it was trained on."""
+    options: Mapped[dict[str, Any]]
+    """How it was trained."""
+    figures: Mapped[dict[str, Any]]
+    """What its held-out test found."""
+    adopted: Mapped[bool] = mapped_column(Boolean)
+    """Whether that test let it into use."""
+    in_use: Mapped[bool] = mapped_column(Boolean)
+    created_at: Mapped[datetime]
+
+
 class TaskRow(Base):
     """Work that goes on after its request was answered."""
 

@@ -20,6 +20,8 @@ from indexer.store.tables import TaskRow, UploadChunkRow, UploadRow
 from search.errors import TooLarge, UnknownTask
 
 INGEST = "ingest"
+TRAINING = "training"
+"""Done by the command that began it, never by a worker."""
 CHUNK_BYTES = 1024 * 1024
 ATTEMPTS_MAX = 3
 """A task whose worker died this often, storing nothing new, is what kills it, and is given up."""
@@ -95,7 +97,7 @@ def newest(connection: Connection, collection: str | None, limit: int) -> list[T
 
 def begin_again(connection: Connection, now: datetime) -> None:
     """Enqueue tasks whose worker died, and give up those that got no further in their last attempts."""
-    left = TaskRow.state == "processing"
+    left = sa.and_(TaskRow.state == "processing", TaskRow.kind == INGEST)
     connection.execute(sa.update(TaskRow).where(left).values(attempts=TaskRow.attempts + 1))
     told = {"code": "worker_died", "detail": f"the worker died {ATTEMPTS_MAX} times while doing this task"}
     given_up = sa.update(TaskRow).where(left, TaskRow.attempts >= ATTEMPTS_MAX)
@@ -103,6 +105,20 @@ def begin_again(connection: Connection, now: datetime) -> None:
     failed = sa.select(TaskRow.id).where(TaskRow.state == "failed")
     connection.execute(sa.delete(UploadRow).where(UploadRow.task_id.in_(failed)))
     connection.execute(sa.update(TaskRow).where(left).values(state="enqueued"))
+
+
+def begin(connection: Connection, kind: str, collection: str, total: int, now: datetime) -> int:
+    """Note a task that its caller works on from this moment on; return its number."""
+    values = {"kind": kind, "collection": collection, "state": "processing", "total": total, "problems": []}
+    made = sa.insert(TaskRow).values(**values, created_at=now, started_at=now).returning(TaskRow.id)
+    return int(connection.execute(made).scalar_one())
+
+
+def give_up(connection: Connection, kind: str, detail: str, now: datetime) -> None:
+    """End the tasks of a kind that are left half done; nobody works on any of them."""
+    left = sa.update(TaskRow).where(TaskRow.state == "processing", TaskRow.kind == kind)
+    told = {"code": "worker_died", "detail": detail}
+    connection.execute(left.values(state="failed", error=told, finished_at=now))
 
 
 def put_back(connection: Connection, task_id: int) -> None:

@@ -8,7 +8,7 @@ The documents are read by the ordinary ingest; this file reads the rest.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,15 +40,28 @@ class Judged:
 
 
 def read_judged(folder: Path) -> Judged:
-    """Read the questions and judgements of ``folder``.
+    """Read the questions and judgements of ``folder``, which holds the documents too.
 
     Raises:
         InvalidInput: a file is missing or malformed; the message names file and line.
     """
+    return _read(folder, (CORPUS, QUERIES, JUDGEMENTS), "no judged collection")
+
+
+def read_judgements(folder: Path) -> Judged:
+    """Read the questions and judgements of ``folder`` about documents that are stored elsewhere.
+
+    Raises:
+        InvalidInput: a file is missing or malformed; the message names file and line.
+    """
+    return _read(folder, (QUERIES, JUDGEMENTS), "no folder of judgements")
+
+
+def _read(folder: Path, needed: Sequence[str], otherwise: str) -> Judged:
     folder = folder.absolute()  # '.' has no name
-    for name in (CORPUS, QUERIES, JUDGEMENTS):
+    for name in needed:
         if not (folder / name).is_file():
-            raise InvalidInput(f"{folder.name!r} is no judged collection: it has no {name}")
+            raise InvalidInput(f"{folder.name!r} is {otherwise}: it has no {name}")
     judgements = _judgements(folder / JUDGEMENTS)
     queries = tuple(query for query in _queries(folder / QUERIES) if query.id in judgements)
     if not queries:

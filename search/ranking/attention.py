@@ -105,10 +105,10 @@ class Trainable:
 
     def attend(self, query: States, passages: PassageStates) -> Attended:
         """Let every query token ask as it has learned to."""
-        asked = scaled(query @ self.learned.query) @ self.learned.key.T
-        weights = Segments(passages.lengths).softmax(passages.products(asked))
-        worth = passages.products(query @ self.learned.value.T)
-        return Attended(weights, weights * worth, passages.lengths)
+        asked, worth = mapped(query, self.learned)
+        similar, worths = at_once(passages, [asked, worth])
+        weights = Segments(passages.lengths).softmax(similar)
+        return Attended(weights, weights * worths, passages.lengths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +124,11 @@ class Causal:
 
     def attend(self, query: States, passages: PassageStates) -> Attended:
         """Let every query token look back."""
-        asked = scaled(query @ self.learned.query) @ self.learned.key.T
+        asked, worth = mapped(query, self.learned)
         own = np.where(np.tri(len(query), dtype=bool), asked @ query.T, np.float32(-np.inf))
-        weights = Segments(passages.lengths).softmax(passages.products(asked), own)
-        worth = passages.products(query @ self.learned.value.T)
-        return Attended(weights, weights * worth, passages.lengths)
+        similar, worths = at_once(passages, [asked, worth])
+        weights = Segments(passages.lengths).softmax(similar, own)
+        return Attended(weights, weights * worths, passages.lengths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,19 +147,34 @@ class MultiHead:
 
     def attend(self, query: States, passages: PassageStates) -> Attended:
         """Let every query token ask in several ways at once."""
-        parts = [self._head(part).attend(query, passages) for part in self._columns()]
-        weights = np.add.reduce([part.weights for part in parts], axis=0) / np.float32(self.heads)
-        carried = np.add.reduce([part.carried for part in parts], axis=0)
+        segments = Segments(passages.lengths)
+        sides = [side for part in self._columns() for side in mapped(query, self._head(part))]
+        tables = at_once(passages, sides)
+        each = [segments.softmax(similar) for similar in tables[::2]]
+        weights = np.add.reduce(each, axis=0) / np.float32(self.heads)
+        carried = np.add.reduce(
+            [share * worth for share, worth in zip(each, tables[1::2], strict=True)], axis=0
+        )
         return Attended(weights, carried, passages.lengths)
 
     def _columns(self) -> Sequence[slice]:
         width = self.learned.query.shape[1] // self.heads
         return [slice(head * width, (head + 1) * width) for head in range(self.heads)]
 
-    def _head(self, part: slice) -> Trainable:
+    def _head(self, part: slice) -> Projections:
         learned = self.learned
         value = learned.value[:, part] @ self.output[part]
-        return Trainable(Projections(learned.query[:, part], learned.key[:, part], value))
+        return Projections(learned.query[:, part], learned.key[:, part], value)
+
+
+def mapped(query: States, learned: Projections) -> tuple[States, States]:
+    """Return what a query's states ``(n, d)`` ask passages for, and what they find there is worth by."""
+    return scaled(query @ learned.query) @ learned.key.T, query @ learned.value.T
+
+
+def at_once(passages: PassageStates, sides: Sequence[States]) -> Sequence[Table]:
+    """Return the products of several sets of rows with all states, which are spelt out once."""
+    return np.split(passages.products(np.concatenate(sides)), len(sides))
 
 
 def scaled(asked: States) -> States:

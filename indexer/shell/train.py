@@ -1,0 +1,97 @@
+"""``xunyi train``: what a collection can learn from its own texts, or from judged questions."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from indexer.learning import Canceled, checked_kind
+from indexer.learning import train as run_training
+from indexer.records import TrainingSummary
+from indexer.shell import options
+from search.child import Step
+from search.errors import InvalidInput
+from search.evaluation.judged import read_judgements
+from search.ranking.learned import KINDS
+
+STOPPED = 1
+ATTENTION = "attention"
+
+
+@click.command()
+@click.argument("what", metavar="attention")
+@click.option("--kind", required=True, metavar="KIND", help=f"One of: {', '.join(KINDS)}.")
+@options.collection_option
+@click.option(
+    "--judgements",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Learn from queries.jsonl and qrels.tsv (keys of documents) instead of the collection's own texts.",
+)
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Of all draws.")
+@options.json_option
+@options.home_option
+def train(
+    what: str, kind: str, collection: str, judgements: Path | None, seed: int, as_json: bool, home: str | None
+) -> int:
+    """Train how words attend, and use it if a held-out test finds it not worse; `simple` goes back."""
+    if what != ATTENTION:
+        raise InvalidInput(f"{what[:100]!r} cannot be trained; give: xunyi train attention --kind KIND")
+    checked_kind(kind)
+    judged = None if judgements is None else read_judgements(judgements)
+    with options.service(home) as service, bar(options.errors_console) as note:
+        try:
+            summary = run_training(service, collection, kind, seed, judged, note)
+        except Canceled:
+            options.tell("the training was canceled; nothing has changed")
+            return STOPPED
+    if as_json:
+        options.print_json(summary)
+    else:
+        print_summary(summary)
+    return 0
+
+
+@contextmanager
+def bar(console: Console) -> Iterator[Callable[[Step], None]]:
+    """Show the steps with a bar on a terminal, and a line for each elsewhere; yield what moves it."""
+    if not console.is_terminal:
+        begun: list[str] = []
+
+        def tell(step: Step) -> None:
+            if step.name not in begun:
+                begun.append(step.name)
+                options.tell(step.name)
+
+        yield tell
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+        task = progress.add_task("", total=1)
+
+        def note(step: Step) -> None:
+            progress.update(task, description=step.name, completed=step.number, total=max(step.total, 1))
+
+        yield note
+
+
+def print_summary(summary: TrainingSummary) -> None:
+    """Print what the training came to."""
+    console = options.Output(highlight=False)
+    if summary.ndcg_before is not None:
+        source = "judged questions" if summary.source == "judgements" else "questions in its own texts"
+        console.print(
+            f"{summary.collection}: {summary.kind} learned from {summary.learned_from} {source} "
+            f"({summary.seconds:.0f} s)",
+            markup=False,
+        )
+        console.print(
+            f"nDCG@10 on {summary.held_out} held-out questions: {summary.before} {summary.ndcg_before:.4f}, "
+            f"{summary.kind} {summary.ndcg_after:.4f}, p = {summary.p_value:.4f}",
+            markup=False,
+        )
+    console.print(summary.reason, markup=False)
+    console.print(f"attention in use: {summary.in_use}", markup=False)
