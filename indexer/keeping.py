@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from indexer import lexical_caches
+from indexer.calibrating import Calibrator
 from indexer.service import Service
 from indexer.states_filling import Filler
 from indexer.store import collections, token_states
@@ -28,7 +29,9 @@ def keep_caches(service: Service, collection: str) -> list[str]:
             service.keeper.follow(found)
             if service.keeper.due(found):
                 service.keeper.fold(found, service.models.encoder_of(found))
-            return _fill(service, found)
+            left = _fill(service, found)
+            Calibrator(service).calibrate(found)
+            return left
     except CacheLocked:
         return [_left_to_keeper(service, found)]
     except (OSError, StorageFull, StoreBusy) as error:

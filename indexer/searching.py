@@ -18,7 +18,8 @@ from sqlalchemy.engine import Connection
 from indexer.models import Models
 from indexer.rankers import Rankers
 from indexer.snapshots import Behind, CollectionPicture, Snapshot
-from indexer.store import collections, passages
+from indexer.store import calibrations, collections, passages
+from indexer.store.calibrations import made_of
 from indexer.store.collections import Collection
 from indexer.store.passages import StoredPassages
 from indexer.store.sessions import Database
@@ -27,10 +28,11 @@ from search.arrays import Ids, Vector, one_thread_each, unit_rows
 from search.centring import without_language
 from search.encoders.base import Language, token_encoder
 from search.engine import Engine
-from search.errors import InvalidInput, UnknownCollection, UnknownDocument
+from search.errors import InvalidInput, NotCalibrated, UnknownCollection, UnknownDocument
 from search.model import SearchRequest, SearchResult, SimilarRequest
 from search.question import Question, checked_limit, prepare
 from search.ranking.attention import AttentionRanker, Simple
+from search.relevance import PASSAGES_MIN, Calibration
 from search.text.analyzer import Analyzer
 from search.views import Selection
 
@@ -80,7 +82,11 @@ class Searching:
                 encoder = self._models.encoder_of(found)
                 chosen, problem = (ranker, None) if ranker else self._rankers.of(connection, found, encoder)
                 result = _answered(replace(engine, ranker=chosen), snapshot, question)
-                return replace(result, degraded=[*result.degraded, problem]) if problem else result
+                if problem:
+                    result = replace(result, degraded=[*result.degraded, problem])
+                usual = ranker is None and not problem and result.mode == "attention"
+                known = self._calibration(connection, found, question.language) if usual else None
+                return _told_relevant(result, known, request.min_relevance)
 
             return self._at_one_state(found, request.filter, answered)
 
@@ -163,6 +169,14 @@ class Searching:
         picture.report()
         return answer
 
+    def _calibration(self, connection: Connection, found: Collection, spoken: Language) -> Calibration | None:
+        """Return what tells relevance from scores; None where nothing that holds now is known."""
+        stored = calibrations.of_collection(connection, found).get(spoken)
+        codec = self._codec(found)
+        if stored is None or codec is None or stored.made_of != made_of(connection, found, codec):
+            return None
+        return stored.calibration
+
     def _codec(self, found: Collection) -> str | None:
         """Return how the token states of a collection's encoder are stored, None where it has none."""
         encoder = token_encoder(self._models.encoder_of(found))
@@ -233,6 +247,27 @@ def _answered(engine: Engine, snapshot: Snapshot, question: Question) -> SearchR
         degraded=[*snapshot.degraded, *_waiting(found.waiting)],
         generation=snapshot.vectors.generation,
     )
+
+
+def _told_relevant(
+    result: SearchResult, calibration: Calibration | None, lowest: float | None
+) -> SearchResult:
+    """Return a result with the relevance of its hits, without those that are less relevant than ``lowest``.
+
+    Raises:
+        NotCalibrated: a lowest one is given, and nothing is known.
+    """
+    if calibration is None:
+        if lowest is None:
+            return result
+        raise NotCalibrated(
+            "the relevance of answers is not known here yet: a worker finds it out once the collection has "
+            f"{PASSAGES_MIN} passages, or `xunyi calibrate` does; leave min_relevance out until then"
+        )
+    hits = [replace(hit, relevance=calibration.relevance(hit.parts)) for hit in result.hits]
+    best = max((hit.relevance or 0.0 for hit in hits), default=0.0)
+    kept = [hit for hit in hits if lowest is None or (hit.relevance or 0.0) >= lowest]
+    return replace(result, hits=kept, nothing_relevant=best < calibration.level)
 
 
 def _waiting(passages: int) -> list[str]:

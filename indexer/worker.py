@@ -16,6 +16,7 @@ from typing import BinaryIO, TypeVar
 
 from sqlalchemy.engine import Connection
 
+from indexer.calibrating import Calibrator
 from indexer.ingest import Ingest, Progress
 from indexer.readers.base import RecordFields
 from indexer.records import TaskInfo, TaskState
@@ -55,6 +56,7 @@ class Worker:
         self._service = service
         self._doing = doing
         self._filler = Filler(service.database)
+        self._calibrator = Calibrator(service)
         self._resting: dict[tuple[str, int], float] = {}
         """What could not be done for a collection, and the time (monotonic) until which it rests."""
         self._owed: Write | None = None
@@ -106,13 +108,13 @@ class Worker:
     def step(self) -> bool:
         """Do one task and one round of keeping the caches; return whether there was anything to do.
 
-        Where there was nothing, a batch of missing token states is made: only then, since it takes a second
-        that nobody waits for.
+        Where there was nothing, a batch of missing token states is made, or a collection calibrated: only
+        then, since that takes seconds that nobody waits for.
         """
         if self._owed:
             self._settle(self._owed)
         worked = self._do_task()
-        return self._for_each(self._keep) or worked or self._fill_one()
+        return self._for_each(self._keep) or worked or self._fill_one() or self._calibrate_one()
 
     def _until_done(self, work: Callable[[], T]) -> T | None:
         """Do ``work``, again and again while what keeps it from being done may pass; None when stopped."""
@@ -144,6 +146,14 @@ class Worker:
 
     def _fill(self, found: Collection) -> bool:
         return self._filler.fill(found, self._service.models.encoder_of(found))
+
+    def _calibrate_one(self) -> bool:
+        with self._service.database.read() as connection:
+            living = collections.all_collections(connection)
+        return any(self._guarded(self._calibrate, found, FILL_RETRY_SECONDS) for found in living)
+
+    def _calibrate(self, found: Collection) -> bool:
+        return self._calibrator.calibrate(found, self.stop.is_set)
 
     def _drop_flawed(self, found: Collection) -> bool:
         drop_flawed(self._service.database, found, self._service.models.encoder_of(found))

@@ -70,6 +70,12 @@ class EncoderMismatch(SearchError):
     code = "encoder_mismatch"
 
 
+class NotCalibrated(SearchError):
+    """A relevance is asked for where none is known yet."""
+
+    code = "not_calibrated"
+
+
 class DuplicateKey(SearchError):
     """Two documents of one batch have the same key; the first is stored, the second refused."""
 

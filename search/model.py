@@ -48,6 +48,8 @@ class SearchRequest:
     explain: bool = False
     highlight: bool = True
     """Whether to look for the words that speak to the question; who only counts answers need not."""
+    min_relevance: float | None = None
+    """Hits that are less relevant are left out; from 0 to 1, and only in mode ``attention``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,8 @@ class Hit:
     highlights: Sequence[Highlight]
     metadata: Mapping[str, MetadataValue]
     explanation: Mapping[str, Any] | None = None
+    relevance: float | None = None
+    """Share of questions without an answer here whose best passage scores less; None where not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +117,5 @@ class SearchResult:
     generation: int | None
     """Number of the vector generation that answered, if one did."""
     took_ms: float = field(default=0.0)
+    nothing_relevant: bool | None = None
+    """Whether what was found scores no more than is usual without an answer; None where that is not known."""

@@ -88,9 +88,12 @@ def prepare(request: SearchRequest, encoder: Encoder, analyzer: Analyzer) -> Que
         InvalidInput: neither or both of query and vector, a bad limit, mode, query or vector.
     """
     checked_limit(request.limit)
+    _check_relevance(request.min_relevance)
     if (request.query is None) == (request.vector is None):
         raise InvalidInput("give exactly one of query and vector")
     mode = _checked_mode(request, token_encoder(encoder) is not None)
+    if request.min_relevance is not None and mode != "attention":
+        raise InvalidInput(f"mode {mode} tells no relevance; leave min_relevance out, or choose attention")
     if request.group_by not in ("document", "passage"):
         raise InvalidInput(f"group_by is {request.group_by!r}; choose document or passage")
     if request.vector is not None:
@@ -130,6 +133,11 @@ def _query_pieces(query: str, tokens: TokenStates, centre: Vector, analyzer: Ana
         tokens.spans[kept],
         [[words[place].term for place in those] for those in tokens_of_pieces(tokens.spans[kept], words)],
     )
+
+
+def _check_relevance(lowest: float | None) -> None:
+    if lowest is not None and not 0 <= lowest <= 1:
+        raise InvalidInput(f"min_relevance is {lowest}; give a number from 0 to 1", min_relevance=lowest)
 
 
 def _checked_mode(request: SearchRequest, attentive: bool) -> Mode:

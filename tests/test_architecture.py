@@ -59,7 +59,7 @@ LAYERS = (
     {"errors", "arrays", "model", "registry", "artifacts", "child"},
     {"text"},
     {"encoders", "lexical", "vectors", "ranking"},
-    {"centring", "views", "fusion"},
+    {"centring", "views", "fusion", "relevance"},
     {"languages", "question"},
     {"parts"},
     {"attending"},

@@ -11,10 +11,13 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from indexer.evaluating import COMPARED, Evaluation, check_field, checked_systems
+from indexer.evaluating import COLLECTION, COMPARED, Evaluation, check_field, checked_systems
 from indexer.evaluating import evaluate as run_evaluation
+from indexer.reliability import reliability
 from indexer.shell import options
-from search.evaluation.judged import read_judged
+from indexer.shell.reliability import print_reliability
+from search.errors import InvalidInput
+from search.evaluation.judged import read_judged, read_judgements
 from search.model import MODES
 
 
@@ -28,6 +31,13 @@ from search.model import MODES
 )
 @click.option("--encoder", metavar="NAME", help="Model of the scratch collection.")
 @click.option("--by", "group_by", metavar="FIELD", help="Also measure by a field of queries.jsonl.")
+@click.option("--calibration", is_flag=True, help="Also hold relevance against questions about other things.")
+@click.option(
+    "--foreign",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Take these from queries.jsonl and qrels.tsv of DIR instead of the shipped ones.",
+)
 @options.json_option
 @click.option(
     "--home",
@@ -36,12 +46,22 @@ from search.model import MODES
     help="Keep the ingested collection here (default: a scratch folder).",
 )
 def evaluate(
-    folder: Path, systems: str, encoder: str | None, group_by: str | None, as_json: bool, home: str | None
+    folder: Path,
+    systems: str,
+    encoder: str | None,
+    group_by: str | None,
+    calibration: bool,
+    foreign: Path | None,
+    as_json: bool,
+    home: str | None,
 ) -> None:
     """Measure systems on DIR: corpus.jsonl, queries.jsonl and qrels.tsv."""
+    if foreign is not None and not calibration:
+        raise InvalidInput("--foreign says what --calibration asks; give both")
     chosen = checked_systems(systems)
     judged = read_judged(folder)
     check_field(judged, group_by)
+    others = None if foreign is None else read_judgements(foreign)
     usual = options.settings_of(home)
     scratch = nullcontext(None) if home else tempfile.TemporaryDirectory(prefix="xunyi-evaluate-")
     with scratch as made:
@@ -54,10 +74,14 @@ def evaluate(
         )
         with options.service(home, settings, new=True) as service:
             found, groups = run_evaluation(service, judged, chosen, encoder, group_by, options.tell)
+            told = reliability(service, COLLECTION, judged, others) if calibration else None
     if as_json:
-        options.print_json(_as_dict(found) | ({} if group_by is None else {"groups": groups}))
+        parts = {"groups": groups if group_by else None, "calibration": told}
+        options.print_json(_as_dict(found) | {name: part for name, part in parts.items() if part is not None})
         return
     _print(found, groups)
+    if told is not None:
+        print_reliability(told, options.Output(highlight=False))
 
 
 def _as_dict(found: Evaluation) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from indexer.shell import options
 from search.model import MODES, Hit, SearchRequest, SearchResult, SimilarRequest
 
 NOTHING_FOUND = 1
+NOTHING_RELEVANT = "Nothing relevant: what follows is nearest, but no nearer than is usual without an answer."
 FAINT = 0.5
 """Weight of a highlight up to which it is not bold."""
 BAR_WIDTH = 12
@@ -28,6 +29,7 @@ LINKS_SHOWN = 3
 @options.limit_option
 @click.option("--mode", help=f"One of {', '.join(MODES)} (default: attention).")
 @options.filter_option
+@click.option("--min-relevance", type=float, metavar="0..1", help="Leave out what is less relevant.")
 @click.option("--explain", is_flag=True, help="Show what each part of a score was made of.")
 @options.json_option
 @options.home_option
@@ -37,6 +39,7 @@ def search(
     limit: int,
     mode: str | None,
     filter_text: str | None,
+    min_relevance: float | None,
     explain: bool,
     as_json: bool,
     home: str | None,
@@ -48,6 +51,7 @@ def search(
         mode=mode,  # type: ignore[arg-type]  # the service checks it, for every edge alike
         filter=options.filter_of(filter_text),
         explain=explain,
+        min_relevance=min_relevance,
     )
     with options.service(home) as service:
         result = service.search(collection, request)
@@ -92,7 +96,9 @@ def shown(result: SearchResult, as_json: bool) -> int:
 def print_result(result: SearchResult, console: Console) -> None:
     """Print hits as a person reads them."""
     if not result.hits:
-        console.print("Nothing was found.")
+        console.print("Nothing relevant was found." if result.nothing_relevant else "Nothing was found.")
+    elif result.nothing_relevant:
+        console.print(NOTHING_RELEVANT, style="yellow", soft_wrap=True)
     for rank, hit in enumerate(result.hits, start=1):
         console.print(_heading(rank, hit))
         for text in (_passage(hit), *(Text(line, style="dim") for line in _explained(hit))):
@@ -110,6 +116,8 @@ def _heading(rank: int, hit: Hit) -> Text:
     heading = Text(f"{rank:>2}. ", style="bold")
     heading.append(hit.title or hit.key, style="bold cyan")
     heading.append(f"  {hit.score:z.3f}", style="green")
+    if hit.relevance is not None:
+        heading.append(f"  relevance {hit.relevance:.2f}", style="dim")
     key = hit.key if hit.title not in ("", hit.key) else ""
     place = [key, hit.passage.heading, f"page {hit.passage.page}" if hit.passage.page else ""]
     if any(place):

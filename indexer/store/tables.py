@@ -307,6 +307,27 @@ class RankerRow(Base):
     created_at: Mapped[datetime]
 
 
+class CalibrationRow(Base):
+    """What is usual in a collection for questions of one language that it has no answer to."""
+
+    __tablename__ = "calibrations"
+
+    collection_id: Mapped[int] = mapped_column(
+        ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True
+    )
+    language: Mapped[str] = mapped_column(String(10), primary_key=True)
+    made_of: Mapped[str] = mapped_column(String(200))
+    """Method, token states and attention that it holds for."""
+    passages: Mapped[int]
+    """How many the collection had."""
+    centre: Mapped[float] = mapped_column(Double)
+    spread: Mapped[float] = mapped_column(Double)
+    level: Mapped[float] = mapped_column(Double)
+    judged: Mapped[int]
+    """Judged answers that had a say in the level."""
+    created_at: Mapped[datetime]
+
+
 class TaskRow(Base):
     """Work that goes on after its request was answered."""
 

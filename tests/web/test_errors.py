@@ -166,7 +166,7 @@ def test_a_wrong_method_names_the_right_ones(client):
         (b"[]", 422, "the body should be a JSON object"),
         (b"null", 422, "the body should be a JSON object"),
         (rb'"{\"query\": \"x\"}"', 422, "the body should be a JSON object"),
-        (b'{"query": "x", "min_relevance": 0.5}', 422, "'min_relevance' is not a field of this request"),
+        (b'{"query": "x", "min_score": 0.5}', 422, "'min_score' is not a field of this request"),
         (b'{"query": "x", "limit": "10"}', 422, "'limit' should be a whole number"),
         (b'{"query": "x", "limit": true}', 422, "'limit' should be a whole number"),
         (b'{"query": 7}', 422, "'query' should be text"),

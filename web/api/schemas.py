@@ -52,6 +52,9 @@ Limit = Annotated[
     Field(json_schema_extra={"minimum": 1, "maximum": LIMIT_MAX}),
     BeforeValidator(plain_number, json_schema_input_type=int),
 ]
+Relevance = Annotated[
+    float, Field(json_schema_extra={"minimum": 0, "maximum": 1}, description="From 0 to 1; see the README")
+]
 Query = Annotated[str, Field(json_schema_extra={"maxLength": QUERY_CHARACTERS_MAX})]
 MediaType = Annotated[
     str,
@@ -129,6 +132,7 @@ class SearchBody(Body):
     group_by: GroupBy = "document"
     explain: bool = False
     highlight: bool = True
+    min_relevance: Relevance | None = None
 
     def request(self) -> SearchRequest:
         """Return the body as the Service takes it."""
@@ -144,6 +148,7 @@ class SearchParameters(Parameters):
     filter: FilterText | None = None
     group_by: GroupBy = "document"
     explain: bool = False
+    min_relevance: Relevance | None = None
 
 
 class SimilarBody(Body):

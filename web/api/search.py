@@ -30,6 +30,7 @@ def search_by_address(path: CollectionPath, query: SearchParameters) -> Response
         filter=None if query.filter is None else json_object(query.filter, "filter"),
         group_by=query.group_by,
         explain=query.explain,
+        min_relevance=query.min_relevance,
     )
     return reply(service().search(path.collection, asked))
 

@@ -1,0 +1,176 @@
+"""Calibrating: a collection is asked questions about other things, so that a score can be told from chance.
+
+The questions are some of those that ship with the program.  They are put by the ordinary search, in mode
+attention, and what they find at best is what is usual (``search/relevance.py``).  Done again when the
+collection has changed by a quarter, or when something else ranks its answers.  Takes seconds, and needs the
+cache lock, so that nothing is made twice.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from indexer.service import Service
+from indexer.store import calibrations, collections, passages
+from indexer.store.calibrations import StoredCalibration, made_of
+from indexer.store.collections import Collection
+from indexer.token_states import codec_of
+from search.encoders.base import Language, token_encoder
+from search.encoders.built_in_texts import LANGUAGES, questions
+from search.errors import InvalidInput
+from search.evaluation.judged import Judged
+from search.model import Hit, SearchRequest
+from search.relevance import (
+    PASSAGES_MIN,
+    SCORES_MIN,
+    Calibration,
+    calibrated,
+    evidence,
+    refined,
+)
+from search.text.language import language as language_of
+
+EVERY = 6
+"""Of the shipped questions every sixth is put: a hundred for each language, some seconds."""
+HITS = 10
+"""On a page of this many the best passage is looked for, and a judged answer counts."""
+CHANGED_SHARE = 0.25
+
+Parts = Mapping[str, float]
+
+
+class Unranked(Exception):
+    """Attention does not rank all answers now, so nothing can be said of its scores."""
+
+
+class Calibrator:
+    """Knows which collections are due; costs next to nothing where nothing has changed since it looked."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._seen: dict[int, tuple[int, str]] = {}
+
+    def calibrate(self, found: Collection, stopped: Callable[[], bool] = lambda: False) -> bool:
+        """Calibrate a collection where that is due; return whether it was.
+
+        Raises:
+            UnknownCollection: the collection was deleted in the meantime.
+            StorageFull, StoreBusy: it is not stored.
+        """
+        encoder = token_encoder(self._service.models.encoder_of(found))
+        if encoder is None:
+            return False
+        with self._service.database.read() as connection:
+            now = made_of(connection, found, codec_of(encoder))
+            if self._seen.get(found.id) == (found.change_number, now):
+                return False
+            count = passages.count(connection, found.id)
+            known = calibrations.of_collection(connection, found)
+        fitting = [one for one in known.values() if one.made_of == now]
+        far = any(abs(count - one.passages) > CHANGED_SHARE * one.passages for one in fitting)
+        due = count >= PASSAGES_MIN and (far or not fitting)
+        if due:
+            try:
+                calibrate(self._service, found.name, None, known, stopped)
+            except Unranked:
+                return False  # its token states are still being made
+        if not stopped():
+            self._seen[found.id] = (found.change_number, now)
+        return due
+
+
+def calibrate(
+    service: Service,
+    name: str,
+    judged: Judged | None = None,
+    known: Mapping[str, StoredCalibration] | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Mapping[Language, Calibration]:
+    """Calibrate a collection by shipped questions, and its levels by judged ones where they are given.
+
+    Args:
+        service: whose collection it is.
+        name: of the collection.
+        judged: questions with their answers.
+        known: earlier calibrations, whose judged answers keep their say.
+        stopped: whether to give up.
+
+    Raises:
+        UnknownCollection: there is no such collection, or it was deleted in the meantime.
+        InvalidInput: it has too few passages, its encoder has no token states, or too few of the judged
+            questions find their answers.
+        Unranked: not all of its passages have token states.
+    """
+    with service.database.read() as connection:
+        found = collections.get(connection, name)
+        count = passages.count(connection, found.id)
+    encoder = token_encoder(service.models.encoder_of(found))
+    if encoder is None:
+        raise InvalidInput("this collection's encoder has no token states, so there is nothing to calibrate")
+    if count < PASSAGES_MIN:
+        raise InvalidInput(
+            f"{name} has {count} passages; of fewer than {PASSAGES_MIN} nothing can be said of what is usual"
+        )
+    with service.database.read() as connection:
+        holds_for = made_of(connection, found, codec_of(encoder))
+    made = {spoken: calibrated(usual_scores(service, name, spoken, 0, stopped)) for spoken in LANGUAGES}
+    answers = {} if judged is None else answers_found(service, name, judged)
+    enough = {spoken: parts for spoken, parts in answers.items() if len(parts) >= SCORES_MIN}
+    if judged is not None and not enough:
+        raise InvalidInput(
+            f"fewer than {SCORES_MIN} questions of either language find a judged answer; judge more of them"
+        )
+    said = {spoken: len(parts) for spoken, parts in enough.items()}
+    for spoken, answered in enough.items():
+        made[spoken] = refined(made[spoken], list(map(made[spoken].relevance, answered)))
+    for spoken in LANGUAGES:
+        if known and spoken in known and spoken not in enough:
+            made[spoken] = replace(made[spoken], level=known[spoken].level)
+            said[spoken] = known[spoken].judged
+    with service.database.write() as connection:
+        calibrations.put(
+            connection,
+            found,
+            made,
+            made_of=holds_for,
+            passages=count,
+            judged=said,
+            now=service.clock(),
+        )
+    return made
+
+
+def usual_scores(
+    service: Service, name: str, spoken: Language, begin: int, stopped: Callable[[], bool] = lambda: False
+) -> list[float]:
+    """Return what the best passage scores for shipped questions, every sixth from number ``begin`` on.
+
+    Raises:
+        Unranked: attention does not rank now, or whoever asks was told to stop.
+    """
+    scores = []
+    for question in questions(spoken)[begin::EVERY]:
+        if stopped():
+            raise Unranked
+        scores += [evidence(hit.parts) for hit in attended(service, name, question)[:1]]
+    return scores
+
+
+def attended(service: Service, name: str, question: str) -> Sequence[Hit]:
+    """Return a page of hits, the most evident first; raise ``Unranked`` where attention does not rank."""
+    request = SearchRequest(question, limit=HITS, mode="attention", highlight=False)
+    result = service.search(name, request)
+    if result.mode != "attention":
+        raise Unranked
+    return sorted(result.hits, key=lambda hit: -evidence(hit.parts))
+
+
+def answers_found(service: Service, name: str, judged: Judged) -> dict[Language, list[Parts]]:
+    """Return by language the parts of the best judged answer of each question that has one on its page."""
+    found: dict[Language, list[Parts]] = {spoken: [] for spoken in LANGUAGES}
+    for query in judged.queries:
+        answers = {key for key, grade in judged.judgements[query.id].items() if grade > 0}
+        hits = attended(service, name, query.text)
+        best = next((hit.parts for hit in hits if hit.key in answers), None)
+        if best is not None:
+            found[language_of(query.text)].append(best)
+    return found

@@ -1,0 +1,160 @@
+"""``xunyi evaluate --calibration``: whether a relevance means what it says, and what that costs.
+
+Two kinds of questions are put: judged ones, and foreign ones, which the collection has no answer to.  Of a
+relevance of r it is claimed that the share r of foreign questions find nothing as relevant; the diagram holds
+that share against the claim.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from indexer.calibrating import EVERY, HITS, calibrate
+from indexer.service import Service
+from search.encoders.base import Language
+from search.encoders.built_in_texts import questions
+from search.errors import InvalidInput
+from search.evaluation.judged import Judged
+from search.model import SearchRequest
+from search.relevance import SCORES_MIN, Calibration, refined
+from search.text.language import language as language_of
+
+CLAIMS = tuple(tenth / 10 for tenth in range(1, 10))
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One claim of the reliability diagram."""
+
+    relevance: float
+    foreign_below: float
+    """Share of foreign questions that find nothing as relevant; in a perfect calibration the claim itself."""
+    judged_below: float
+    """Share of judged questions that do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What "nothing relevant" would do at a level."""
+
+    level: Mapping[str, float]
+    """By language of the question."""
+    rejected: float
+    """Share of foreign questions that are told that nothing is relevant."""
+    recall_cost: float
+    """Share of R@10 that is lost where less relevant hits are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """What ``evaluate --calibration`` found."""
+
+    questions: int
+    foreign: int
+    foreign_from: str
+    diagram: Sequence[Point]
+    usual: Outcome
+    """By shipped questions alone."""
+    refined: Outcome | None
+    """With levels by half of the judged questions, measured on the other half, both ways; None of too few."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    spoken: Language
+    best: float
+    """Relevance of the most relevant hit."""
+    answers: Sequence[float]
+    """Relevance of each judged answer on the page."""
+    judged: int
+    """Answers that could be on the page."""
+
+
+def reliability(service: Service, name: str, judged: Judged, foreign: Judged | None) -> Reliability:
+    """Measure the calibration of a collection, which is made anew without judgements.
+
+    Args:
+        service: whose collection it is.
+        name: of the collection.
+        judged: its questions.
+        foreign: questions about other things, by default shipped ones that had no say in the calibration.
+            Only those in a language that the judged ones are in are put.
+
+    Raises:
+        InvalidInput: it cannot be calibrated, or no foreign question is in the language of the judged ones.
+    """
+    made = calibrate(service, name)
+    own = [_asked(service, name, query.text, judged.judgements[query.id]) for query in judged.queries]
+    spoken = {asked.spoken for asked in own}
+    texts = [query.text for query in foreign.queries] if foreign else _unused(spoken)
+    others = [_asked(service, name, text, {}) for text in texts if language_of(text) in spoken]
+    if not others:
+        raise InvalidInput("no foreign question is in the language of the judged ones")
+    return Reliability(
+        questions=len(own),
+        foreign=len(others),
+        foreign_from=foreign.name if foreign else "shipped questions",
+        diagram=[Point(claim, _below(others, claim), _below(own, claim)) for claim in CLAIMS],
+        usual=_outcome(own, others, {one: made[one].level for one in spoken}),
+        refined=_refined(made, own, others, spoken),
+    )
+
+
+def _unused(spoken: set[Language]) -> list[str]:
+    return [text for one in sorted(spoken) for text in questions(one)[EVERY // 2 :: EVERY]]
+
+
+def _asked(service: Service, name: str, text: str, judged: Mapping[str, int]) -> _Asked:
+    result = service.search(
+        name, SearchRequest(text, limit=HITS, mode="attention", highlight=False, min_relevance=0.0)
+    )
+    answers = {key for key, grade in judged.items() if grade > 0}
+    told = [(hit.key, hit.relevance or 0.0) for hit in result.hits]
+    return _Asked(
+        language_of(text),
+        max((relevance for _, relevance in told), default=0.0),
+        [relevance for key, relevance in told if key in answers],
+        min(len(answers), HITS),
+    )
+
+
+def _below(asked: Sequence[_Asked], level: float) -> float:
+    return sum(one.best < level for one in asked) / len(asked)
+
+
+def _outcome(own: Sequence[_Asked], others: Sequence[_Asked], level: Mapping[Language, float]) -> Outcome:
+    rejected = sum(one.best < level[one.spoken] for one in others) / len(others)
+    return Outcome({one: level[one] for one in level}, rejected, _cost(own, level))
+
+
+def _cost(own: Sequence[_Asked], level: Mapping[Language, float]) -> float:
+    found = [(one, len(one.answers) / one.judged) for one in own if one.answers]
+    kept = sum(
+        sum(relevance >= level[one.spoken] for relevance in one.answers) / one.judged for one, _ in found
+    )
+    whole = sum(recall for _, recall in found)
+    return 1 - kept / whole if whole else 0.0
+
+
+def _refined(
+    made: Mapping[Language, Calibration],
+    own: Sequence[_Asked],
+    others: Sequence[_Asked],
+    spoken: set[Language],
+) -> Outcome | None:
+    halves = (own[::2], own[1::2])
+    found = []
+    for known, measured in (halves, halves[::-1]):
+        answers = {
+            one: [max(asked.answers) for asked in known if asked.spoken == one and asked.answers]
+            for one in spoken
+        }
+        if min(map(len, answers.values())) < SCORES_MIN:
+            return None
+        level = {one: refined(made[one], relevances).level for one, relevances in answers.items()}
+        found.append(_outcome(measured, others, level))
+    first, second = found
+    return Outcome(
+        {one: (first.level[one] + second.level[one]) / 2 for one in sorted(spoken)},
+        (first.rejected + second.rejected) / 2,
+        (first.recall_cost + second.recall_cost) / 2,
+    )
