@@ -3,7 +3,7 @@
 Questions with judged answers, or else questions that the texts ask of themselves (``text_questions.py``), are
 put to the engine as they would be by a search, and what it looks at becomes their lessons.  A part of the
 questions, with all documents that answer them, is held out: on it what was learned is compared with what
-is in use, and only what is not worse comes into use.
+is in use, and only what is better by more than chance comes into use.
 """
 
 import fcntl
@@ -64,9 +64,8 @@ LEARNED_MIN, HELD_OUT_MIN = 40, 20
 ANSWERS_MAX, OTHERS_MAX = 8, 24
 """Passages of a lesson: the best that answer, and the best that do not."""
 DEPTH = 10
-MARGIN = 0.01
-"""A loss of nDCG@10 that would not be called worse; the test must be able to rule out a larger one."""
 SIGNIFICANT = 0.05
+"""How likely a gain may be by chance alone for what was learned to come into use."""
 MEASURE = "nDCG@10"
 
 Note = Callable[[Step], None]
@@ -480,20 +479,17 @@ def verdict(
 ) -> tuple[bool, str]:
     """Return whether what was learned may come into use, and why, in a sentence.
 
-    It may where its mean is no lower, and where the paired test can rule out that chance hides a loss of
-    more than ``MARGIN``: its scores with the margin added are tested against those of what is in use.
+    It may where it is better by more than chance.  That it is not shown to be worse would be too little: what
+    was learned from wrong judgements is no worse by these, and an equal ranking is only slower.
     """
     gained = float(np.mean([after[each] - before[each] for each in before]))
-    told = f"{MEASURE} on {len(before)} held-out questions: {kind} {gained:+.4f} against {used}"
-    doubt = p_value({each: value + MARGIN for each, value in after.items()}, before)
-    if gained < 0:
-        return False, f"{told}, so it is worse and was not adopted"
-    if doubt > SIGNIFICANT:
-        return False, (
-            f"{told}, but so few or so different results leave open that it is worse by more than {MARGIN} "
-            f"(p = {doubt:.3f}), so it was not adopted"
-        )
-    return True, f"{told}, and it is not worse (a loss of {MARGIN} is ruled out, p = {doubt:.4f}): adopted"
+    chance = p_value(before, after)
+    told = f"{MEASURE} on {len(before)} held-out questions is {gained:+.4f} against {used} (p = {chance:.4f})"
+    if gained <= 0:
+        return False, f"{kind} was not adopted: {told}, which is no better"
+    if chance > SIGNIFICANT:
+        return False, f"{kind} was not adopted: {told}, which may be chance"
+    return True, f"{kind} was adopted: {told}, which is more than chance"
 
 
 def _lesson(writer: LessonWriter, asked: Asked, looked: Looked) -> Lesson | None:

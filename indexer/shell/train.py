@@ -37,7 +37,7 @@ ATTENTION = "attention"
 def train(
     what: str, kind: str, collection: str, judgements: Path | None, seed: int, as_json: bool, home: str | None
 ) -> int:
-    """Train how words attend, and use it if a held-out test finds it not worse; `simple` goes back."""
+    """Train how words attend, and use it if a held-out test finds it better; `simple` goes back."""
     if what != ATTENTION:
         raise InvalidInput(f"{what[:100]!r} cannot be trained; give: xunyi train attention --kind KIND")
     checked_kind(kind)
