@@ -1,13 +1,15 @@
 """Calibrating: a collection is asked questions about other things, so that a score can be told from chance.
 
-The questions are some of those that ship with the program.  They are put by the ordinary search, in mode
+The questions are some of those that ship with the program.  They are put as a search would, in mode
 attention, and what they find at best is what is usual (``search/relevance.py``).  Done again when the
 collection has changed by a quarter, or when something else ranks its answers.  Takes seconds, and needs the
 cache lock, so that nothing is made twice.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+
+from sqlalchemy.engine import Connection
 
 from indexer.service import Service
 from indexer.store import calibrations, collections, passages
@@ -16,9 +18,11 @@ from indexer.store.collections import Collection
 from indexer.token_states import codec_of
 from search.encoders.base import Language, token_encoder
 from search.encoders.built_in_texts import LANGUAGES, questions
+from search.engine import Answer, Engine
 from search.errors import InvalidInput
 from search.evaluation.judged import Judged
-from search.model import Hit, SearchRequest
+from search.model import SearchRequest
+from search.question import prepare
 from search.relevance import (
     PASSAGES_MIN,
     SCORES_MIN,
@@ -34,8 +38,6 @@ EVERY = 6
 HITS = 10
 """On a page of this many the best passage is looked for, and a judged answer counts."""
 CHANGED_SHARE = 0.25
-
-Parts = Mapping[str, float]
 
 
 class Unranked(Exception):
@@ -151,26 +153,38 @@ def usual_scores(
     for question in questions(spoken)[begin::EVERY]:
         if stopped():
             raise Unranked
-        scores += [evidence(hit.parts) for hit in attended(service, name, question)[:1]]
+        answer = attended(service, name, question)
+        scores += [] if answer.evidence is None else [answer.evidence]
     return scores
 
 
-def attended(service: Service, name: str, question: str) -> Sequence[Hit]:
-    """Return a page of hits, the most evident first; raise ``Unranked`` where attention does not rank."""
+def attended(service: Service, name: str, question: str) -> Answer:
+    """Return a page that answers a question; raise ``Unranked`` where attention does not rank it."""
+    with service.database.read() as connection:
+        found = collections.get(connection, name)
+    encoder = service.models.encoder_of(found)
     request = SearchRequest(question, limit=HITS, mode="attention", highlight=False)
-    result = service.search(name, request)
-    if result.mode != "attention":
+    prepared = prepare(request, encoder, service.analyzer)
+
+    def look(engine: Engine, connection: Connection) -> Answer:
+        ranker, problem = service.rankers.of(connection, found, encoder)
+        if problem:
+            raise Unranked
+        return replace(engine, ranker=ranker).answer(prepared, None)
+
+    answer = service.at_one_state(found, look)
+    if answer.mode != "attention":
         raise Unranked
-    return sorted(result.hits, key=lambda hit: -evidence(hit.parts))
+    return answer
 
 
-def answers_found(service: Service, name: str, judged: Judged) -> dict[Language, list[Parts]]:
-    """Return by language the parts of the best judged answer of each question that has one on its page."""
-    found: dict[Language, list[Parts]] = {spoken: [] for spoken in LANGUAGES}
+def answers_found(service: Service, name: str, judged: Judged) -> dict[Language, list[float]]:
+    """Return by language the evidence of the best judged answer of each question that has one on its page."""
+    found: dict[Language, list[float]] = {spoken: [] for spoken in LANGUAGES}
     for query in judged.queries:
         answers = {key for key, grade in judged.judgements[query.id].items() if grade > 0}
-        hits = attended(service, name, query.text)
-        best = next((hit.parts for hit in hits if hit.key in answers), None)
-        if best is not None:
-            found[language_of(query.text)].append(best)
+        hits = attended(service, name, query.text).hits
+        told = [evidence(hit.parts) for hit in hits if hit.key in answers]
+        if told:
+            found[language_of(query.text)].append(max(told))
     return found

@@ -8,14 +8,14 @@ that share against the claim.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from indexer.calibrating import EVERY, HITS, calibrate
+from indexer.calibrating import EVERY, attended, calibrate
 from indexer.service import Service
+from indexer.store import calibrations, collections
 from search.encoders.base import Language
 from search.encoders.built_in_texts import questions
 from search.errors import InvalidInput
 from search.evaluation.judged import Judged
-from search.model import SearchRequest
-from search.relevance import SCORES_MIN, Calibration, refined
+from search.relevance import RELEVANT, SCORES_MIN, Calibration, evidence, refined
 from search.text.language import language as language_of
 
 CLAIMS = tuple(tenth / 10 for tenth in range(1, 10))
@@ -41,7 +41,7 @@ class Outcome:
     rejected: float
     """Share of foreign questions that are told that nothing is relevant."""
     recall_cost: float
-    """Share of R@10 that is lost where less relevant hits are left out."""
+    """Share of all R@10 that belongs to judged questions which are told that, and might not look on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +62,15 @@ class Reliability:
 class _Asked:
     spoken: Language
     best: float
-    """Relevance of the most relevant hit."""
-    answers: Sequence[float]
-    """Relevance of each judged answer on the page."""
-    judged: int
-    """Answers that could be on the page."""
+    """Relevance of the most relevant passage."""
+    answer: float | None
+    """Relevance of the most relevant judged answer on the page, if there is one."""
+    recall: float
+    """R@10."""
 
 
 def reliability(service: Service, name: str, judged: Judged, foreign: Judged | None) -> Reliability:
-    """Measure the calibration of a collection, which is made anew without judgements.
+    """Measure the calibration of a collection, which is made anew; levels by judgements stay as they are.
 
     Args:
         service: whose collection it is.
@@ -82,11 +82,13 @@ def reliability(service: Service, name: str, judged: Judged, foreign: Judged | N
     Raises:
         InvalidInput: it cannot be calibrated, or no foreign question is in the language of the judged ones.
     """
-    made = calibrate(service, name)
-    own = [_asked(service, name, query.text, judged.judgements[query.id]) for query in judged.queries]
+    with service.database.read() as connection:
+        known = calibrations.of_collection(connection, collections.get(connection, name))
+    made = calibrate(service, name, None, known)
+    own = [_asked(service, name, made, query.text, judged.judgements[query.id]) for query in judged.queries]
     spoken = {asked.spoken for asked in own}
     texts = [query.text for query in foreign.queries] if foreign else _unused(spoken)
-    others = [_asked(service, name, text, {}) for text in texts if language_of(text) in spoken]
+    others = [_asked(service, name, made, text, {}) for text in texts if language_of(text) in spoken]
     if not others:
         raise InvalidInput("no foreign question is in the language of the judged ones")
     return Reliability(
@@ -94,7 +96,7 @@ def reliability(service: Service, name: str, judged: Judged, foreign: Judged | N
         foreign=len(others),
         foreign_from=foreign.name if foreign else "shipped questions",
         diagram=[Point(claim, _below(others, claim), _below(own, claim)) for claim in CLAIMS],
-        usual=_outcome(own, others, {one: made[one].level for one in spoken}),
+        usual=_outcome(own, others, dict.fromkeys(sorted(spoken), RELEVANT)),
         refined=_refined(made, own, others, spoken),
     )
 
@@ -103,17 +105,17 @@ def _unused(spoken: set[Language]) -> list[str]:
     return [text for one in sorted(spoken) for text in questions(one)[EVERY // 2 :: EVERY]]
 
 
-def _asked(service: Service, name: str, text: str, judged: Mapping[str, int]) -> _Asked:
-    result = service.search(
-        name, SearchRequest(text, limit=HITS, mode="attention", highlight=False, min_relevance=0.0)
-    )
+def _asked(
+    service: Service, name: str, made: Mapping[Language, Calibration], text: str, judged: Mapping[str, int]
+) -> _Asked:
+    answer, spoken = attended(service, name, text), language_of(text)
     answers = {key for key, grade in judged.items() if grade > 0}
-    told = [(hit.key, hit.relevance or 0.0) for hit in result.hits]
+    found = [made[spoken].relevance(evidence(hit.parts)) for hit in answer.hits if hit.key in answers]
     return _Asked(
-        language_of(text),
-        max((relevance for _, relevance in told), default=0.0),
-        [relevance for key, relevance in told if key in answers],
-        min(len(answers), HITS),
+        spoken,
+        0.0 if answer.evidence is None else made[spoken].relevance(answer.evidence),
+        max(found, default=None),
+        len(found) / max(len(answers), 1),
     )
 
 
@@ -127,12 +129,9 @@ def _outcome(own: Sequence[_Asked], others: Sequence[_Asked], level: Mapping[Lan
 
 
 def _cost(own: Sequence[_Asked], level: Mapping[Language, float]) -> float:
-    found = [(one, len(one.answers) / one.judged) for one in own if one.answers]
-    kept = sum(
-        sum(relevance >= level[one.spoken] for relevance in one.answers) / one.judged for one, _ in found
-    )
-    whole = sum(recall for _, recall in found)
-    return 1 - kept / whole if whole else 0.0
+    whole = sum(one.recall for one in own)
+    lost = sum(one.recall for one in own if one.best < level[one.spoken])
+    return lost / whole if whole else 0.0
 
 
 def _refined(
@@ -145,7 +144,7 @@ def _refined(
     found = []
     for known, measured in (halves, halves[::-1]):
         answers = {
-            one: [max(asked.answers) for asked in known if asked.spoken == one and asked.answers]
+            one: [asked.answer for asked in known if asked.spoken == one and asked.answer is not None]
             for one in spoken
         }
         if min(map(len, answers.values())) < SCORES_MIN:

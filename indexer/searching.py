@@ -27,12 +27,12 @@ from indexer.token_states import codec_of
 from search.arrays import Ids, Vector, one_thread_each, unit_rows
 from search.centring import without_language
 from search.encoders.base import Language, token_encoder
-from search.engine import Engine
+from search.engine import Answer, Engine
 from search.errors import InvalidInput, NotCalibrated, UnknownCollection, UnknownDocument
 from search.model import SearchRequest, SearchResult, SimilarRequest
 from search.question import Question, checked_limit, prepare
 from search.ranking.attention import AttentionRanker, Simple
-from search.relevance import PASSAGES_MIN, Calibration
+from search.relevance import PASSAGES_MIN, Calibration, evidence
 from search.text.analyzer import Analyzer
 from search.views import Selection
 
@@ -81,12 +81,13 @@ class Searching:
                     return _answered(engine, snapshot, question)
                 encoder = self._models.encoder_of(found)
                 chosen, problem = (ranker, None) if ranker else self._rankers.of(connection, found, encoder)
-                result = _answered(replace(engine, ranker=chosen), snapshot, question)
+                answer = replace(engine, ranker=chosen).answer(question, snapshot.selection)
+                result = _result(answer, snapshot)
                 if problem:
                     result = replace(result, degraded=[*result.degraded, problem])
-                usual = ranker is None and not problem and result.mode == "attention"
+                usual = ranker is None and not problem and answer.mode == "attention"
                 known = self._calibration(connection, found, question.language) if usual else None
-                return _told_relevant(result, known, request.min_relevance)
+                return _told_relevant(result, answer.evidence, known, request.min_relevance)
 
             return self._at_one_state(found, request.filter, answered)
 
@@ -239,7 +240,10 @@ def _like(
 
 
 def _answered(engine: Engine, snapshot: Snapshot, question: Question) -> SearchResult:
-    found = engine.answer(question, snapshot.selection)
+    return _result(engine.answer(question, snapshot.selection), snapshot)
+
+
+def _result(found: Answer, snapshot: Snapshot) -> SearchResult:
     return SearchResult(
         hits=found.hits,
         mode=found.mode,
@@ -250,9 +254,15 @@ def _answered(engine: Engine, snapshot: Snapshot, question: Question) -> SearchR
 
 
 def _told_relevant(
-    result: SearchResult, calibration: Calibration | None, lowest: float | None
+    result: SearchResult, most: float | None, calibration: Calibration | None, lowest: float | None
 ) -> SearchResult:
     """Return a result with the relevance of its hits, without those that are less relevant than ``lowest``.
+
+    Args:
+        result: without a word about relevance.
+        most: the evidence of the best of all candidates, on the page or not.
+        calibration: what tells relevance, if it is known.
+        lowest: what was asked for, if anything.
 
     Raises:
         NotCalibrated: a lowest one is given, and nothing is known.
@@ -264,10 +274,10 @@ def _told_relevant(
             "the relevance of answers is not known here yet: a worker finds it out once the collection has "
             f"{PASSAGES_MIN} passages, or `xunyi calibrate` does; leave min_relevance out until then"
         )
-    hits = [replace(hit, relevance=calibration.relevance(hit.parts)) for hit in result.hits]
-    best = max((hit.relevance or 0.0 for hit in hits), default=0.0)
+    hits = [replace(hit, relevance=calibration.relevance(evidence(hit.parts))) for hit in result.hits]
     kept = [hit for hit in hits if lowest is None or (hit.relevance or 0.0) >= lowest]
-    return replace(result, hits=kept, nothing_relevant=best < calibration.level)
+    nothing = most is None or calibration.relevance(most) < calibration.level
+    return replace(result, hits=kept, nothing_relevant=nothing)
 
 
 def _waiting(passages: int) -> list[str]:

@@ -28,6 +28,7 @@ from search.model import FoundPassage, Hit, Mode
 from search.parts import DensePart, LanguagePart, LexicalPart, Pool
 from search.question import Question
 from search.ranking.attention import AttentionRanker
+from search.relevance import evidence as told
 from search.text.analyzer import Analyzer
 from search.text.highlight import highlights
 from search.views import LexicalView, Selection, VectorView
@@ -63,6 +64,8 @@ class Answer:
     hits: Sequence[Hit]
     mode: Mode
     exact: bool
+    evidence: float | None = None
+    """What the most relevant of all candidates scores by itself; None without any, and in other modes."""
     waiting: int = 0
     """Candidates that have no token states yet, which kept attention from ranking."""
 
@@ -105,7 +108,8 @@ class Engine:
             table = second_look(question, candidates, evidence, self.languages, selection)
             rows = best_of_groups(candidates.ids, table, question.limit, self._groups(question))
             if len(rows) >= question.limit or candidates.complete:
-                return Answer(self._hits(rows, question, evidence), question.mode, candidates.complete)
+                most = float(told(table).max()) if candidates.ids.size else None
+                return Answer(self._hits(rows, question, evidence), question.mode, candidates.complete, most)
             count *= 2
 
     def candidates(self, question: Question) -> Candidates:

@@ -16,6 +16,11 @@ from search.model import MODES, Hit, SearchRequest, SearchResult, SimilarRequest
 
 NOTHING_FOUND = 1
 NOTHING_RELEVANT = "Nothing relevant: what follows is nearest, but no nearer than is usual without an answer."
+_EMPTY = {
+    None: "Nothing was found.",
+    True: "Nothing relevant was found.",
+    False: "Nothing as relevant was found.",
+}
 FAINT = 0.5
 """Weight of a highlight up to which it is not bold."""
 BAR_WIDTH = 12
@@ -96,7 +101,7 @@ def shown(result: SearchResult, as_json: bool) -> int:
 def print_result(result: SearchResult, console: Console) -> None:
     """Print hits as a person reads them."""
     if not result.hits:
-        console.print("Nothing relevant was found." if result.nothing_relevant else "Nothing was found.")
+        console.print(_EMPTY[result.nothing_relevant])
     elif result.nothing_relevant:
         console.print(NOTHING_RELEVANT, style="yellow", soft_wrap=True)
     for rank, hit in enumerate(result.hits, start=1):

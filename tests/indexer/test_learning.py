@@ -164,7 +164,9 @@ def test_without_its_files_simple_attention_answers_and_says_so(copied, stored, 
     assert (
         len(found["degraded"]) == 1 and "learned attention (trainable) is out of use" in found["degraded"][0]
     )
-    assert found["hits"] == search(capsys, stored)["hits"]
+    # What is usual for the learned one says nothing of what simple attention scores.
+    simple = [hit | {"relevance": None} for hit in search(capsys, stored)["hits"]]
+    assert found["hits"] == simple
 
 
 def test_simple_goes_back_and_deleting_takes_the_files(copied, stored, capsys):
