@@ -4,6 +4,7 @@ The question is prepared before the transaction opens.  Inside it, the process's
 is brought to that state, the engine ranks, and the rows are read.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
@@ -35,6 +36,8 @@ from search.ranking.attention import AttentionRanker, Simple
 from search.relevance import PASSAGES_MIN, Calibration, evidence
 from search.text.analyzer import Analyzer
 from search.views import Selection
+
+log = logging.getLogger(__name__)
 
 KEYS_MAX = 1000
 PATIENCE = 50
@@ -248,7 +251,7 @@ def _result(found: Answer, snapshot: Snapshot) -> SearchResult:
         hits=found.hits,
         mode=found.mode,
         exact=found.exact,
-        degraded=[*snapshot.degraded, *_waiting(found.waiting)],
+        degraded=[*snapshot.degraded, *_waiting(found.waiting), *_damaged(found.damaged)],
         generation=snapshot.vectors.generation,
     )
 
@@ -285,6 +288,15 @@ def _waiting(passages: int) -> list[str]:
         return []
     told = f"{passages} of the best passages have no token states yet, so attention does not rank"
     return [f"{told}; a worker makes them"]
+
+
+def _damaged(passages: Sequence[int]) -> list[str]:
+    """Return that token states are damaged, in words; the log has the passages."""
+    if not passages:
+        return []
+    log.warning("the token states of %d passages are damaged, the first is %d", len(passages), passages[0])
+    told = f"the token states of {len(passages)} of the best passages are damaged, so attention does not rank"
+    return [f"{told}; `xunyi worker --once` makes them anew"]
 
 
 def _passages_under(connection: Connection, found: Collection, keys: Sequence[str]) -> Ids:

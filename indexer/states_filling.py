@@ -17,8 +17,9 @@ from indexer.store import passages, token_states
 from indexer.store.collections import Collection
 from indexer.store.sessions import Database
 from indexer.store.token_states import ReadPassage
-from indexer.token_states import SLICE_TEXTS, codec_of, flaw, readings
+from indexer.token_states import SLICE_TEXTS, codec_of, readings
 from search.encoders.base import Encoder, TokenEncoder, token_encoder
+from search.ranking.token_flaws import flaw
 
 log = logging.getLogger(__name__)
 

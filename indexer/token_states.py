@@ -4,18 +4,14 @@ The pipeline asks for readings before it stores passages, ``states_filling.py`` 
 """
 
 import hashlib
-import zlib
 from collections.abc import Iterator, Sequence
-
-import numpy as np
 
 from indexer.store.documents import PackedStates
 from indexer.store.sessions import Database
 from indexer.store.token_states import Reading, known_readings
 from search.centring import mean_of_all
 from search.encoders.base import Encoder, TokenEncoder, token_encoder
-from search.ranking.pieces import said
-from search.ranking.token_codec import VERSION, packed, unpacked
+from search.ranking.token_codec import VERSION, packed
 
 SLICE_TEXTS = 32
 """Texts read at a time: their raw states take 1.5 KB a piece, seventy times what is stored of them."""
@@ -78,24 +74,3 @@ def _with_states(encoder: TokenEncoder, texts: Sequence[str]) -> Iterator[Readin
 def _vectors(encoder: Encoder, texts: Sequence[str]) -> Iterator[Reading]:
     for row in encoder.encode(texts, "passage").astype("<f4"):
         yield Reading(row.tobytes(), None)
-
-
-def flaw(states: bytes, text: str, dimension: int) -> str | None:
-    """Return what is wrong with the stored states of a passage of which ``text`` was read, if anything is."""
-    try:
-        stored = unpacked(states)
-        spans = stored.spans
-    except (ValueError, IndexError, zlib.error):
-        return "cannot be unpacked"
-    if stored.mean.shape != (dimension,):
-        return f"are of {stored.mean.size} numbers where the encoder has {dimension}"
-    if len(spans) != len(stored.codes):
-        return f"are {len(stored.codes)}, with places for {len(spans)}"
-    starts, ends = spans[:, 0], spans[:, 1]
-    if not (np.all(starts >= 0) and np.all(starts < ends) and np.all(ends <= len(text))):
-        return "stand outside of the passage"
-    if not said(text, spans).all():
-        return "stand where no word is"
-    if not np.isfinite(stored.factors).all():
-        return "hold what is no number"
-    return None

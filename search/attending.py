@@ -5,7 +5,7 @@ nearness of meaning as a whole, and of its words by BM25.  As in the first look,
 own language are held against the best of their own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,8 @@ from search.parts import believed_lead
 from search.question import QueryPieces, Question
 from search.ranking.attention import Attended, AttentionRanker
 from search.ranking.pieces import piece_weights
-from search.ranking.token_codec import PackedPassages, StoredStates, unpacked
+from search.ranking.token_codec import PackedPassages, StoredStates
+from search.ranking.token_flaws import misplaced, readable
 from search.views import Selection
 
 CANDIDATES = 100
@@ -31,6 +32,15 @@ LEAD_PASSAGES = 10
 """How many of a language's best candidates say how near that language lies to a question by itself."""
 QUERY_PIECES_MAX = 64
 """Pieces of a query that attend: of a longer one the weightiest."""
+
+
+class DamagedStates(Exception):
+    """Stored token states are not what the codec wrote, so that attention neither ranks nor explains."""
+
+    def __init__(self, passages: Sequence[int]) -> None:
+        """Name the ``passages`` whose states they are."""
+        super().__init__(f"damaged token states of passages {list(passages)}")
+        self.passages = passages
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +78,22 @@ class Evidence:
         scores: NDArray[np.float64] = self.attended.scores.astype(np.float64) @ self.weights
         return scores
 
+    def check(self, encoded: Mapping[int, str]) -> None:
+        """Raise ``DamagedStates`` unless states of candidates stand in the texts that were ``encoded``."""
+        damaged = [
+            passage
+            for passage, text in encoded.items()
+            if misplaced(self.passages.passages[self._place(passage)], text)
+        ]
+        if damaged:
+            raise DamagedStates(damaged)
+
+    def _place(self, passage: int) -> int:
+        return int(np.flatnonzero(self.ids == passage)[0])
+
     def links(self, passage: int) -> Links:
         """Return what made the score of one candidate."""
-        place = int(np.flatnonzero(self.ids == passage)[0])
+        place = self._place(passage)
         carried = self.attended.of_passage(place).carried.astype(np.float64)
         return Links(self.weights[:, None] * carried, self.query, self.passages.passages[place])
 
@@ -101,9 +124,12 @@ def attend(
         rarity: inverse document frequency of its terms in the collection.
         ids: of the candidates.
         states: of each candidate, as stored.
+
+    Raises:
+        DamagedStates: some of the states are not what was stored.
     """
     query, weights = weighed(query, rarity)
-    passages = PackedPassages([unpacked(states[passage]) for passage in ids.tolist()])
+    passages = PackedPassages(whole(ids, states, query.states.shape[1]))
     return Evidence(ids, ranker.attend(query.states, passages), weights, query, passages)
 
 
@@ -115,6 +141,15 @@ def weighed(query: QueryPieces, rarity: Mapping[str, float]) -> tuple[QueryPiece
         query = QueryPieces(query.states[kept], query.spans[kept], [query.terms[place] for place in kept])
         weights = piece_weights(query.terms, rarity)
     return query, weights
+
+
+def whole(ids: Ids, states: Mapping[int, bytes], dimension: int) -> list[StoredStates]:
+    """Return the states of passages ready for attention; raise ``DamagedStates`` where some are not."""
+    read = {passage: readable(states[passage], dimension) for passage in ids.tolist()}
+    whole = [stored for stored in read.values() if not isinstance(stored, str)]
+    if len(whole) < len(read):
+        raise DamagedStates([passage for passage, stored in read.items() if isinstance(stored, str)])
+    return whole
 
 
 def second_look(

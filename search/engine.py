@@ -15,6 +15,7 @@ from search.attending import (
     DENSE_WEIGHT,
     LEXICAL_SHARE,
     Candidates,
+    DamagedStates,
     Evidence,
     attend,
     first_look,
@@ -68,6 +69,8 @@ class Answer:
     """What the most relevant of all candidates scores by itself; None without any, and in other modes."""
     waiting: int = 0
     """Candidates that have no token states yet, which kept attention from ranking."""
+    damaged: Sequence[int] = ()
+    """Passages whose token states are damaged, which kept attention from ranking."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +88,17 @@ class Engine:
     def answer(self, question: Question, selection: Selection | None) -> Answer:
         """Return the best passages, or documents by their best passage, with their rows."""
         if question.mode == "attention":
-            return self._attended(question, selection)
+            return self._attended_if_sound(question, selection)
         ranking = rank(self._parts(question, selection), question.limit, self._groups(question))
         return Answer(self._hits(ranking.rows, question, None), question.mode, ranking.exact)
+
+    def _attended_if_sound(self, question: Question, selection: Selection | None) -> Answer:
+        """Rank by attention, or as the first look does where token states turn out to be damaged."""
+        try:
+            return self._attended(question, selection)
+        except DamagedStates as damage:
+            found = self.answer(replace(question, mode="hybrid"), selection)
+            return replace(found, damaged=damage.passages)
 
     def _attended(self, question: Question, selection: Selection | None) -> Answer:
         """Rank the best of ``hybrid`` by attention; as many of them as it takes to fill the page."""
@@ -129,6 +140,8 @@ class Engine:
     def _hits(self, rows: Sequence[Ranked], question: Question, evidence: Evidence | None) -> list[Hit]:
         """Return the rows of a ranking, highlighted."""
         found = self.source.passages([row.passage for row in rows])
+        if evidence:
+            evidence.check({passage: row.encoded for passage, row in found.items()})
         return [self._hit(row, found[row.passage], question, evidence) for row in rows]
 
     def _parts(self, question: Question, selection: Selection | None) -> dict[str, Part]:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from indexer.token_states import flaw
 from search.ranking.token_codec import VERSION, packed, unpacked
+from search.ranking.token_flaws import flaw
 
 TEXT = "A heron, 茶!"
 
