@@ -13,33 +13,30 @@ from threading import Lock
 from time import perf_counter, sleep
 from typing import Any, TypeVar
 
-import numpy as np
 from sqlalchemy.engine import Connection
 
+from indexer import examples
 from indexer.models import Models
 from indexer.rankers import Rankers
 from indexer.snapshots import Behind, CollectionPicture, Snapshot
-from indexer.store import calibrations, collections, passages
+from indexer.store import calibrations, collections
 from indexer.store.calibrations import made_of
 from indexer.store.collections import Collection
 from indexer.store.passages import StoredPassages
 from indexer.store.sessions import Database
 from indexer.token_states import codec_of
-from search.arrays import Ids, Vector, one_thread_each, unit_rows
-from search.centring import without_language
+from search.arrays import one_thread_each
 from search.encoders.base import Language, token_encoder
 from search.engine import Answer, Engine
-from search.errors import InvalidInput, NotCalibrated, UnknownCollection, UnknownDocument
+from search.errors import NotCalibrated, UnknownCollection
 from search.model import SearchRequest, SearchResult, SimilarRequest
-from search.question import Question, checked_limit, prepare
+from search.question import prepare
 from search.ranking.attention import AttentionRanker, Simple
 from search.relevance import PASSAGES_MIN, Calibration, evidence
 from search.text.analyzer import Analyzer
-from search.views import Selection
 
 log = logging.getLogger(__name__)
 
-KEYS_MAX = 1000
 PATIENCE = 50
 PAUSE_SECONDS = 0.02
 
@@ -81,7 +78,7 @@ class Searching:
 
             def answered(engine: Engine, snapshot: Snapshot, connection: Connection) -> SearchResult:
                 if question.mode != "attention":
-                    return _answered(engine, snapshot, question)
+                    return _result(engine.answer(question, snapshot.selection), snapshot)
                 encoder = self._models.encoder_of(found)
                 chosen, problem = (ranker, None) if ranker else self._rankers.of(connection, found, encoder)
                 answer = replace(engine, ranker=chosen).answer(question, snapshot.selection)
@@ -98,22 +95,23 @@ class Searching:
         return replace(result, took_ms=(perf_counter() - started) * 1000)
 
     def similar(self, collection: str, request: SimilarRequest) -> SearchResult:
-        """Return the documents nearest to those of ``like`` and away from those of ``unlike``.
+        """Return what is like the examples of ``like`` and unlike those of ``unlike``.
 
         Raises:
             UnknownDocument: nothing is stored under one of the keys.
+            UnknownPassage: the collection has no passage of one of the ids.
+            InvalidInput, InvalidFilter: the request is wrong.
         """
         started = perf_counter()
-        checked_limit(request.limit)
-        if not 1 <= len(request.like) + len(request.unlike) <= KEYS_MAX or not request.like:
-            raise InvalidInput(f"give 1 to {KEYS_MAX} keys, at least one of them under like")
 
         def asked(found: Collection) -> SearchResult:
+            encoder = self._models.encoder_of(found)
+            question = examples.prepared(request, encoder)
+
             def ranked(engine: Engine, snapshot: Snapshot, connection: Connection) -> SearchResult:
-                like = _passages_under(connection, found, request.like)
-                unlike = _passages_under(connection, found, request.unlike)
-                means = self._models.encoder_of(found).passage_means
-                return _like(engine, snapshot, like, unlike, means, request.limit)
+                given = examples.examples_of(connection, found, request)
+                answer = examples.answered(engine, snapshot, encoder, given, question)
+                return _result(answer, snapshot)
 
             return self._at_one_state(found, request.filter, ranked)
 
@@ -224,28 +222,6 @@ class Searching:
                 continue  # deleted in between
 
 
-def _like(
-    engine: Engine,
-    snapshot: Snapshot,
-    like: Ids,
-    unlike: Ids,
-    means: Mapping[Language, Vector],
-    limit: int,
-) -> SearchResult:
-    vector = _between(snapshot, like) - (_between(snapshot, unlike) if unlike.size else 0)
-    others = snapshot.selection.ids if snapshot.selection else snapshot.vectors.all_ids()
-    selection = Selection(np.setdiff1d(others, np.union1d(like, unlike)))
-    chinese = snapshot.languages.among(like, "zh").mean() > 0.5
-    spoken: Language = "zh" if chinese else "en"
-    sought = without_language(unit_rows(vector[None, :])[0], means)
-    question = Question("dense", limit, "document", False, [], sought, spoken, balanced=True)
-    return _answered(engine, replace(snapshot, selection=selection), question)
-
-
-def _answered(engine: Engine, snapshot: Snapshot, question: Question) -> SearchResult:
-    return _result(engine.answer(question, snapshot.selection), snapshot)
-
-
 def _result(found: Answer, snapshot: Snapshot) -> SearchResult:
     return SearchResult(
         hits=found.hits,
@@ -297,21 +273,3 @@ def _damaged(passages: Sequence[int]) -> list[str]:
     log.warning("the token states of %d passages are damaged, the first is %d", len(passages), passages[0])
     told = f"the token states of {len(passages)} of the best passages are damaged, so attention does not rank"
     return [f"{told}; `xunyi worker --once` makes them anew"]
-
-
-def _passages_under(connection: Connection, found: Collection, keys: Sequence[str]) -> Ids:
-    """Return the ids of all passages of the documents under ``keys``; raise ``UnknownDocument``."""
-    stored = passages.under(connection, found.id, keys)
-    for key in keys:
-        if key not in stored:
-            raise UnknownDocument(
-                f"nothing is stored under the key {key[:200]!r}; if it was just uploaded, wait for its task",
-                key=key[:200],
-            )
-    return np.array(sorted({passage for key in keys for passage in stored[key]}), dtype=np.int64)
-
-
-def _between(snapshot: Snapshot, ids: Ids) -> Vector:
-    """Return the unit mean of centred passage vectors."""
-    between: Vector = unit_rows(snapshot.vectors.vectors(ids).mean(axis=0, keepdims=True))[0]
-    return between

@@ -33,7 +33,7 @@ from indexer.records import (
     TaskInfo,
     UploadedFile,
 )
-from indexer.searching import KEYS_MAX, Searching
+from indexer.searching import Searching
 from indexer.settings import Settings
 from indexer.store import collections, documents, listing, rankers, tasks
 from indexer.store.collections import Collection
@@ -53,6 +53,7 @@ T = TypeVar("T")
 
 PASSAGE_TOKENS = 256
 OVERLAP_TOKENS = 32
+KEYS_DELETED_MAX = 1000
 
 
 class Service:
@@ -273,8 +274,8 @@ class Service:
 
     def delete_documents(self, collection: str, keys: Sequence[str]) -> Deleted:
         """Delete documents; none of them is found again from this moment on."""
-        if not 1 <= len(keys) <= KEYS_MAX:
-            raise InvalidInput(f"{len(keys)} keys were given; give 1 to {KEYS_MAX}")
+        if not 1 <= len(keys) <= KEYS_DELETED_MAX:
+            raise InvalidInput(f"{len(keys)} keys were given; give 1 to {KEYS_DELETED_MAX}")
         with self.database.write() as connection:
             return documents.delete(connection, collections.get(connection, collection), keys)
 
@@ -297,10 +298,12 @@ class Service:
         return self._searching.search(collection, request, ranker)
 
     def similar(self, collection: str, request: SimilarRequest) -> SearchResult:
-        """Return the documents nearest to those of ``like`` and away from those of ``unlike``.
+        """Return what is like the examples of ``like`` and unlike those of ``unlike``.
 
         Raises:
             UnknownDocument: nothing is stored under one of the keys.
+            UnknownPassage: the collection has no passage of one of the ids.
+            InvalidInput, InvalidFilter: the request is wrong.
         """
         return self._searching.similar(collection, request)
 

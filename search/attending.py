@@ -135,7 +135,7 @@ def attend(
 
 def weighed(query: QueryPieces, rarity: Mapping[str, float]) -> tuple[QueryPieces, NDArray[np.float64]]:
     """Return the pieces of a query that attend, and what each weighs ``(n,)``, 1 in all."""
-    weights = piece_weights(query.terms, rarity)
+    weights = query.weights if query.weights is not None else piece_weights(query.terms, rarity)
     if len(weights) > QUERY_PIECES_MAX:
         kept = np.sort(np.argsort(-weights, kind="stable")[:QUERY_PIECES_MAX])
         query = QueryPieces(query.states[kept], query.spans[kept], [query.terms[place] for place in kept])
@@ -161,8 +161,9 @@ def second_look(
 ) -> Table:
     """Return the parts of the candidates' scores."""
     attention, dense = evidence.scores(), DENSE_WEIGHT * candidates.table["dense"]
-    lexical = LEXICAL_SHARE * candidates.table["lexical"]
-    table = {"attention": attention, "dense": dense, "lexical": lexical}
+    table = {"attention": attention, "dense": dense}
+    if not question.by_examples:
+        table["lexical"] = LEXICAL_SHARE * candidates.table["lexical"]
     if "language" not in candidates.table:
         return table
     own = languages.among(candidates.ids, question.language)
@@ -170,5 +171,6 @@ def second_look(
         return table | {"language": np.zeros(own.size)}
     fewest = min(languages.selection(spoken, selection).ids.size for spoken in ("en", "zh"))
     first, second = (np.sort((attention + dense)[side])[::-1][:LEAD_PASSAGES] for side in (own, ~own))
-    handicap = lexical.max(initial=0.0) + believed_lead(first, second, fewest)
+    lifted = table["lexical"].max(initial=0.0) if "lexical" in table else 0.0
+    handicap = lifted + believed_lead(first, second, fewest)
     return table | {"language": np.where(own, -handicap, 0.0)}

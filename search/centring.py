@@ -61,22 +61,19 @@ def query_centre(means: Mapping[Language, Vector], spoken: Language | None) -> V
     return centre
 
 
-def without_language(vector: Vector, passage_means: Mapping[Language, Vector]) -> Vector:
-    """Return the unit vector ``(d,)`` less what it has of the direction from one language to the other.
+def without_language(rows: Matrix, passage_means: Mapping[Language, Vector]) -> Matrix:
+    """Return unit rows ``(n, d)`` less what they have of the direction from one language to the other.
 
-    Its products with passages then say nothing of their language: of passages alone, which lack a side that
+    Their products with passages then say nothing of their language: of passages alone, which lack a side that
     centring could take the difference from, the nearest would nearly all be of their own.
     """
-    if len(passage_means) == 1:
-        return vector
-    apart: Vector = unit_rows(_off_axis(vector, passage_means)[None, :])[0]
-    return apart
+    return rows if len(passage_means) == 1 else unit_rows(_off_axis(rows, passage_means))
 
 
-def _off_axis(vector: Vector, means: Mapping[Language, Vector]) -> Vector:
-    """Return ``vector`` less what it has of the direction from one language to the other."""
+def _off_axis(rows: Matrix, means: Mapping[Language, Vector]) -> Matrix:
+    """Return a vector, or rows of them, less what it has of the direction from one language to the other."""
     if len(means) == 1:
-        return vector
+        return rows
     axis = unit_rows((means["zh"] - means["en"])[None, :])[0]
-    apart: Vector = vector - (vector @ axis) * axis
+    apart: Matrix = rows - (rows @ axis)[..., None] * axis
     return apart

@@ -97,7 +97,7 @@ class Engine:
         try:
             return self._attended(question, selection)
         except DamagedStates as damage:
-            found = self.answer(replace(question, mode="hybrid"), selection)
+            found = self.answer(without_attention(question), selection)
             return replace(found, damaged=damage.passages)
 
     def _attended(self, question: Question, selection: Selection | None) -> Answer:
@@ -111,7 +111,7 @@ class Engine:
             states = self.source.token_states(candidates.ids.tolist())
             waiting = candidates.ids.size - len(states)
             if waiting:
-                found = self.answer(replace(question, mode="hybrid"), selection)
+                found = self.answer(without_attention(question), selection)
                 return replace(found, waiting=waiting)
             evidence = attend(
                 self.ranker, question.pieces, self.rarity(question.terms), candidates.ids, states
@@ -147,7 +147,7 @@ class Engine:
     def _parts(self, question: Question, selection: Selection | None) -> dict[str, Part]:
         if question.mode == "dense" and not question.balanced:
             return {"dense": self._dense(question, [Pool(selection)])}
-        if question.mode == "dense":
+        if question.mode == "dense" or question.by_examples:
             return self._meaning(question, selection, lifted=0.0)
         lexical = LexicalPart(
             self.words,
@@ -237,6 +237,11 @@ class Engine:
         if "language" in row.parts:
             told["language"] = {"of_the_question": question.language}
         return told
+
+
+def without_attention(question: Question) -> Question:
+    """Return the question whose answer is the first look alone."""
+    return replace(question, mode="dense" if question.by_examples else "hybrid", pieces=None)
 
 
 def _depth(question: Question) -> int:

@@ -52,6 +52,12 @@ class UnknownDocument(SearchError):
     code = "unknown_document"
 
 
+class UnknownPassage(SearchError):
+    """No passage of the collection has this number."""
+
+    code = "unknown_passage"
+
+
 class UnknownTask(SearchError):
     """No task has this number."""
 

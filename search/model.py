@@ -10,6 +10,9 @@ MetadataValue = str | int | float | bool | datetime | list[str] | list[int] | li
 Mode = Literal["lexical", "dense", "hybrid", "attention"]
 MODES: tuple[Mode, ...] = ("lexical", "dense", "hybrid", "attention")
 
+SimilarMode = Literal["dense", "attention"]
+SIMILAR_MODES: tuple[SimilarMode, ...] = ("dense", "attention")
+
 GroupBy = Literal["document", "passage"]
 
 LIMIT_MAX = 1000
@@ -54,12 +57,18 @@ class SearchRequest:
 
 @dataclass(frozen=True, slots=True)
 class SimilarRequest:
-    """Documents like those of the ``like`` keys and unlike those of the ``unlike`` keys."""
+    """What is like some examples and unlike others: keys of documents (text), ids of passages (numbers)."""
 
-    like: Sequence[str]
-    unlike: Sequence[str] = ()
+    like: Sequence[str | int]
+    unlike: Sequence[str | int] = ()
     limit: int = 10
+    mode: SimilarMode | None = None
+    """By default ``attention`` (``dense`` with an encoder that has no token states)."""
     filter: Mapping[str, Any] | None = None
+    group_by: GroupBy = "document"
+    explain: bool = False
+    highlight: bool = True
+    """Whether to look for the words that speak for a hit; only mode attention knows any."""
 
 
 @dataclass(frozen=True, slots=True)

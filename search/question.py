@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from search.arrays import Matrix, Spans, Vector, unit_rows
 from search.centring import centred, query_centre, query_mean
@@ -44,6 +45,8 @@ class Question:
     highlight: bool = True
     balanced: bool = False
     """Whether mode dense holds each passage against the best of its own language."""
+    by_examples: bool = False
+    """Whether passages ask instead of words, so that BM25 has no part in it."""
     pieces: "QueryPieces | None" = None
     """What the encoder makes of each piece of it; None where the mode has no use for it."""
 
@@ -58,6 +61,8 @@ class QueryPieces:
     """Where they stand in the query ``(n, 2)``."""
     terms: Sequence[Sequence[str]]
     """Of each, the terms it is a part of."""
+    weights: NDArray[np.float64] | None = None
+    """What each weighs ``(n,)``; None where the rarity of its terms says it."""
 
 
 def checked_limit(limit: int) -> int:
@@ -65,6 +70,12 @@ def checked_limit(limit: int) -> int:
     if not 1 <= limit <= LIMIT_MAX:
         raise InvalidInput(f"limit is {limit}; give a number from 1 to {LIMIT_MAX}", limit=limit)
     return limit
+
+
+def checked_group(group_by: str) -> None:
+    """Raise ``InvalidInput`` unless hits are to be grouped in a way there is."""
+    if group_by not in ("document", "passage"):
+        raise InvalidInput(f"group_by is {group_by!r}; choose document or passage")
 
 
 def checked_query(query: str) -> str:
@@ -94,8 +105,7 @@ def prepare(request: SearchRequest, encoder: Encoder, analyzer: Analyzer) -> Que
     mode = _checked_mode(request, token_encoder(encoder) is not None)
     if request.min_relevance is not None and mode != "attention":
         raise InvalidInput(f"mode {mode} tells no relevance; leave min_relevance out, or choose attention")
-    if request.group_by not in ("document", "passage"):
-        raise InvalidInput(f"group_by is {request.group_by!r}; choose document or passage")
+    checked_group(request.group_by)
     if request.vector is not None:
         vector = query_vector_given(request.vector, encoder)
         return Question(mode, request.limit, request.group_by, request.explain, [], vector, "en")

@@ -63,7 +63,7 @@ LAYERS = (
     {"languages", "question"},
     {"parts"},
     {"attending"},
-    {"explaining"},
+    {"explaining", "likeness"},
     {"engine"},
     {"evaluation"},
 )

@@ -29,6 +29,7 @@ STATUS: dict[type[SearchError], int] = {
     errors.UnknownName: 422,
     errors.UnknownCollection: 404,
     errors.UnknownDocument: 404,
+    errors.UnknownPassage: 404,
     errors.UnknownTask: 404,
     errors.CollectionExists: 409,
     errors.EncoderMismatch: 409,

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from indexer.extracts import extract, relative
 from indexer.shell import options
-from search.model import MODES, Hit, SearchRequest, SearchResult, SimilarRequest
+from search.errors import InvalidInput
+from search.model import MODES, SIMILAR_MODES, Hit, SearchRequest, SearchResult, SimilarRequest
 
 NOTHING_FOUND = 1
 NOTHING_RELEVANT = "Nothing relevant: what follows is nearest, but no nearer than is usual without an answer."
@@ -65,24 +66,41 @@ def search(
 
 
 @click.command()
-@click.argument("keys", nargs=-1, required=True, metavar="KEY...")
+@click.argument("keys", nargs=-1, metavar="KEY...")
+@click.option(
+    "--passage", "passages", multiple=True, type=int, metavar="ID", help="Like this passage (repeatable)."
+)
 @click.option("--unlike", multiple=True, metavar="KEY", help="Keep away from this document (repeatable).")
 @options.collection_option
 @options.limit_option
+@click.option("--mode", help=f"One of {', '.join(SIMILAR_MODES)} (default: attention).")
 @options.filter_option
+@click.option("--explain", is_flag=True, help="Show what each part of a score was made of.")
 @options.json_option
 @options.home_option
 def similar(
     keys: tuple[str, ...],
+    passages: tuple[int, ...],
     unlike: tuple[str, ...],
     collection: str,
     limit: int,
+    mode: str | None,
     filter_text: str | None,
+    explain: bool,
     as_json: bool,
     home: str | None,
 ) -> int:
-    """Find the documents most like those stored under KEY..."""
-    request = SimilarRequest(keys, unlike, limit, options.filter_of(filter_text))
+    """Find the documents most like those stored under KEY..., or like passages by their ids."""
+    if not keys and not passages:
+        raise InvalidInput("name an example: the KEY of a document, or --passage and the id of a passage")
+    request = SimilarRequest(
+        like=[*keys, *passages],
+        unlike=unlike,
+        limit=limit,
+        mode=mode,  # type: ignore[arg-type]  # the service checks it, for every edge alike
+        filter=options.filter_of(filter_text),
+        explain=explain,
+    )
     with options.service(home) as service:
         result = service.similar(collection, request)
         options.tell_unknown_fields(service, collection, request.filter)
@@ -124,9 +142,9 @@ def _heading(rank: int, hit: Hit) -> Text:
     if hit.relevance is not None:
         heading.append(f"  relevance {hit.relevance:.2f}", style="dim")
     key = hit.key if hit.title not in ("", hit.key) else ""
-    place = [key, hit.passage.heading, f"page {hit.passage.page}" if hit.passage.page else ""]
-    if any(place):
-        heading.append("\n    " + "  ·  ".join(part for part in place if part), style="dim")
+    page = f"page {hit.passage.page}" if hit.passage.page else ""
+    place = [key, hit.passage.heading, page, f"passage {hit.passage.id}"]
+    heading.append("\n    " + "  ·  ".join(part for part in place if part), style="dim")
     heading.append(f"\n    = {parts}", style="dim")  # a line of its own: beside a title it is too long
     return heading
 

@@ -9,14 +9,18 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from indexer.chunking import passage_input
+from indexer.store.collections import Collection
 from indexer.store.documents import in_slices
 from indexer.store.fields import metadata_of
 from indexer.store.storable import is_text
 from indexer.store.tables import DocumentRow, EmbeddingRow, PassageRow
 from indexer.store.token_states import states_of
 from search.arrays import Ids, Matrix
+from search.errors import UnknownPassage
 from search.model import FoundPassage, PassageText
 
+ID_MAX = 2**63 - 1
+"""What a database can count to."""
 _BLOCK_ROWS = 4096
 """Rows read at a time where a whole collection goes by: 6 MB of vectors."""
 
@@ -174,6 +178,23 @@ def under(connection: Connection, collection_id: int, keys: Sequence[str]) -> di
         for row in connection.execute(query):
             found.setdefault(row.key, []).append(row.id)
     return found
+
+
+def require(connection: Connection, collection: Collection, ids: Sequence[int]) -> None:
+    """Raise ``UnknownPassage`` unless the collection holds the passages ``ids``."""
+    found: set[int] = set()
+    for part in in_slices([passage for passage in ids if 0 < passage <= ID_MAX]):
+        query = sa.select(PassageRow.id).where(
+            PassageRow.collection_id == collection.id, PassageRow.id.in_(part)
+        )
+        found |= set(connection.execute(query).scalars())
+    for passage in ids:
+        if passage not in found:
+            raise UnknownPassage(
+                f"{collection.name!r} has no passage {passage}; a document that changes gets new passages, "
+                "so search for it once more",
+                passage=passage,
+            )
 
 
 class StoredPassages:

@@ -125,6 +125,14 @@ def unpacked(stored: bytes) -> StoredStates:
     )
 
 
+def upright(stored: StoredStates) -> States:
+    """Return the states x ``(n, d)`` of a passage, of unit length, before they lean: a query's do not."""
+    count, width = stored.codes.shape
+    spelt = _TRIPLES[stored.codes].view(np.float32).reshape(count, width, _PER_BYTE + 1)
+    levels = spelt[:, :, :_PER_BYTE].reshape(count, width * _PER_BYTE)
+    return unit_rows(levels[:, : stored.mean.size])
+
+
 def _levels(states: States) -> NDArray[np.float32]:
     """Return the level of every number, in halves: -2.5, -1.5 ... 2.5."""
     spacing = states.std(axis=1, keepdims=True) * np.float32(_SPACING)

@@ -105,6 +105,6 @@ def _ranked(service: Service, codec: str, question: Question, ids: Ids) -> float
         encoder_id = service.ensure_collection(home_100k.COLLECTION).encoder_id
         states = states_of(connection, encoder_id, codec, ids.tolist())
         rarity = dict.fromkeys(question.terms, 1.0)
-        evidence = attend(question.pieces, rarity, ids, states)
+        evidence = attend(Simple(), question.pieces, rarity, ids, states)
         order = np.argsort(-evidence.scores())
         return float(evidence.passages.lengths[order].mean())

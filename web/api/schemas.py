@@ -34,6 +34,7 @@ from search.model import (
     Mode,
     SearchRequest,
     SearchResult,
+    SimilarMode,
     SimilarRequest,
 )
 
@@ -62,6 +63,9 @@ MediaType = Annotated[
         json_schema_extra={"pattern": MEDIA_TYPE},
         description="What the text was before it came here: a type and subtype in lower case, no parameters",
     ),
+]
+Example = Annotated[
+    str | int, Field(description="Text is the key of a document, a number the `id` of a passage of a hit")
 ]
 FilterText = Annotated[str, Field(description='A filter as JSON text, such as {"year": {"$gte": 2020}}')]
 
@@ -152,12 +156,16 @@ class SearchParameters(Parameters):
 
 
 class SimilarBody(Body):
-    """Keys of documents to be near to, and to be far from."""
+    """Examples to be near to, and to be far from: keys of documents, or ids of passages, or both."""
 
-    like: list[str]
-    unlike: list[str] = Field(default_factory=list)
+    like: list[Example]
+    unlike: list[Example] = Field(default_factory=list)
     limit: Limit = 10
+    mode: SimilarMode | None = None
     filter: dict[str, Any] | None = None
+    group_by: GroupBy = "document"
+    explain: bool = False
+    highlight: bool = True
 
     def request(self) -> SimilarRequest:
         """Return the body as the Service takes it."""
