@@ -35,16 +35,17 @@ from indexer.records import (
 )
 from indexer.searching import Searching
 from indexer.settings import Settings
-from indexer.store import collections, documents, listing, rankers, tasks
+from indexer.store import collections, documents, listing, passages, rankers, tasks
 from indexer.store.collections import Collection
 from indexer.store.filters import compile_filter
+from indexer.store.passages import StoredPassages
 from indexer.store.schema import open_database
 from indexer.store.sessions import Database
 from search.child import Step
 from search.encoders.catalog import DEFAULT_ENCODER
 from search.engine import Engine
 from search.errors import CollectionExists, EncoderMismatch, InvalidInput
-from search.model import SearchRequest, SearchResult, SimilarRequest
+from search.model import FoundPassage, SearchRequest, SearchResult, SimilarRequest
 from search.question import checked_limit
 from search.ranking.attention import AttentionRanker
 from search.text.analyzer import Analyzer
@@ -278,6 +279,13 @@ class Service:
             raise InvalidInput(f"{len(keys)} keys were given; give 1 to {KEYS_DELETED_MAX}")
         with self.database.write() as connection:
             return documents.delete(connection, collections.get(connection, collection), keys)
+
+    def passage(self, collection: str, passage_id: int) -> FoundPassage:
+        """Return one passage with its document's facts; raise ``UnknownPassage``."""
+        with self.database.read() as connection:
+            found = collections.get(connection, collection)
+            passages.require(connection, found, [passage_id])
+            return StoredPassages(connection, found.encoder_id, None).passages([passage_id])[passage_id]
 
     # Search
 

@@ -10,7 +10,7 @@ nDCG@10 of what belongs together (documents that answer one question, a section 
 300 examples each, for dense and for 64 pieces; 128 and 256 pieces cost more and are no better:
 
     demo .906 .927   cranfield .395 .402   stackfaq_answers .536 .586   vue in both languages .879 .941
-    dureader_docs, where dense also beats attention for questions .763 .746
+    dureader_docs, where dense also beats attention for questions .763 .743
 """
 
 from collections import Counter

@@ -20,6 +20,7 @@ from search.attending import CANDIDATES, attend
 from search.encoders.base import token_encoder
 from search.model import SearchRequest
 from search.question import Question, prepare
+from search.ranking.attention import Simple
 from tests.benchmarks import home_100k
 from tests.benchmarks.demo_corpus import judged_questions
 from tests.benchmarks.report import Options, Outcome, Target

@@ -4,6 +4,7 @@ import json
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from urllib.parse import quote
 
 import pytest
 from selenium.webdriver.common.by import By
@@ -104,6 +105,33 @@ def test_the_table_of_words_opens_by_keyboard_and_says_in_numbers_what_its_shade
     marks = [mark.text for mark in browser.find_elements(By.CSS_SELECTOR, ".hits mark")]
     expected = [text[mark["start"] : mark["end"]] for mark in hit["highlights"]]
     assert marks == expected and marks
+    assert complaints(browser) == []
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_more_like_a_passage_is_a_link_away_without_script(open_browser, site, language):
+    texts = {
+        "oolong": "Oolong leaves are bruised in bamboo trays and left to oxidise in part.",
+        "乌龙茶": "乌龙茶的叶子在竹匾里摇青，边缘碰伤，一半发酵。",
+        "brakes": "Air brakes of a goods train are released by pressure.",
+    }
+    collection = f"alike-{language}"
+    for key, text in texts.items():
+        call(site, "PUT", f"/v1/collections/{collection}/documents/{quote(key)}", {"text": text})
+    browser = open_browser(language=language, script=False)
+    browser.get(f"{site}/?collection={collection}&q=oolong")
+    link = one(browser, ".hits article .alike a")
+    assert link.text == {"en": "More like this passage", "zh": "更多类似段落"}[language]
+    link.send_keys(Keys.ENTER)
+    example = wait(browser, lambda page: one(page, ".example blockquote"))
+    first = one(browser, ".hits article")
+    shown = {text for text in texts.values() if text in example.text}
+    assert len(shown) == 1 and not shown & {one(browser, ".hits").text}
+    assert {"oolong", "乌龙茶"} == {key for key, text in texts.items() if text in shown or text in first.text}
+    assert browser.find_elements(By.CSS_SELECTOR, ".hits mark")
+    one(browser, ".why summary").send_keys(Keys.ENTER)
+    wait(browser, lambda page: one(page, ".heat table").is_displayed())
+    assert one(browser, ".heat").size["width"] <= one(browser, "main").size["width"]
     assert complaints(browser) == []
 
 

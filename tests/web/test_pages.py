@@ -269,3 +269,76 @@ def test_an_empty_home_tells_how_to_begin(tmp_path, settings):
         page = client.get(address)
         assert page.status_code == 200 and "xunyi ingest FOLDER" in text_of(page)
     app.extensions[EXTENSION].get().close()
+
+
+def test_every_hit_leads_to_more_like_its_passage(client, library):
+    page = client.get("/", query_string={"q": "bake bread", "collection": library})
+    first = re.search(r"<article>.*?</article>", page.text, re.S)[0]
+    assert "Sourdough" in first
+    address = unescape(re.search(r'<p class="alike"><a href="([^"]+)">More like this passage<', first)[1])
+    answer = client.get(address)
+    assert answer.status_code == 200
+    passage = int(re.search(r"passage=(\d+)", address)[1])
+    hits = client.post(f"/v1/collections/{library}/similar", json={"like": [passage], "explain": True}).json[
+        "hits"
+    ]
+    links = re.findall(r'<h2><a href="([^"]+)"', answer.text)
+    assert [unescape(link) for link in links] == [
+        f"/collections/{library}/documents/{quote(hit['key'])}#p-0" for hit in hits
+    ]
+    example = re.search(r"<blockquote>.*?</blockquote>", answer.text, re.S)[0]
+    assert "Feed the starter with flour and water" in example
+    assert f"/collections/{library}/documents/kitchen/sourdough.md#p-0" in example
+    assert "<mark" in answer.text and "of the example (rows)" in answer.text
+    chinese = client.get(address, headers={"Accept-Language": "zh"})
+    assert "与这一段类似的内容" in chinese.text and ">更多类似段落<" in chinese.text
+
+
+def test_the_table_of_a_likeness_shows_the_strongest_words_and_adds_up(client, library):
+    hits = client.get(f"/v1/collections/{library}/search?q=panda").json["hits"]
+    asked = {"like": [hits[0]["passage"]["id"]], "explain": True}
+    best = client.post(f"/v1/collections/{library}/similar", json=asked).json["hits"][0]
+    told = best["explanation"]["attention"]
+    page = client.get("/similar", query_string={"collection": library, "passage": asked["like"][0]}).text
+    table = re.search(r'<details class="why">.*?</details>', unescape(page), re.S)[0]
+    heads = re.findall(r'<th scope="row"[^>]*>(.*?)</th>', table)
+    words = [word["text"] for word in told["query"]]
+    strongest = sorted(range(len(words)), key=lambda place: -abs(told["query"][place]["score"]))[:12]
+    assert len(words) > 12 and heads == [*(words[place] for place in sorted(strongest)), "all others"]
+    totals = [int(total) for total in re.findall(r"<td><b>(-?\d+)</b></td>", table)]
+    assert sum(totals) == pytest.approx(1000 * best["parts"]["attention"], abs=len(totals))
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "words"),
+    [
+        ({}, 422, "passage is the id of a passage, a number, not ''"),
+        ({"passage": HOSTILE}, 422, "a number, not"),
+        ({"passage": "１２"}, 422, "a number, not"),
+        ({"passage": "9" * 20}, 404, "has no passage 99999999999999999999"),
+        ({"passage": "1", "limit": "11"}, 422, "a page shows 10, 30, 100 hits"),
+        ({"passage": "1", "collection": HOSTILE}, 404, "there is no collection"),
+        ({"passage": "1", "collection": "nowhere"}, 404, "there is no collection"),
+    ],
+)
+def test_a_bad_address_of_more_like_this_is_told_in_a_sentence(client, library, asked, status, words):
+    answer = client.get("/similar", query_string={"collection": library} | asked)
+    assert answer.status_code == status and words in text_of(answer)
+    assert "<script>document" not in answer.text and "<img src=x" not in answer.text
+
+
+def test_a_stranger_s_passage_is_text_on_the_page_of_its_like(client, collection):
+    for key in ("a", "b"):
+        body = {"text": f"{key} {HOSTILE}", "title": HOSTILE}
+        client.put(f"/v1/collections/{collection}/documents/{key}", json=body)
+    hit = client.get(f"/v1/collections/{collection}/search?q=a").json["hits"][0]
+    page = client.get("/similar", query_string={"collection": collection, "passage": hit["passage"]["id"]})
+    assert page.status_code == 200
+    assert "<script>document" not in page.text and "<img src=x" not in page.text
+
+
+def test_a_passage_that_is_alone_says_so(client, collection):
+    client.put(f"/v1/collections/{collection}/documents/only", json={"text": "One heron."})
+    hit = client.get(f"/v1/collections/{collection}/search?q=heron").json["hits"][0]
+    page = client.get("/similar", query_string={"collection": collection, "passage": hit["passage"]["id"]})
+    assert page.status_code == 200 and "holds nothing besides this passage" in text_of(page)

@@ -10,6 +10,8 @@ from search.model import Hit
 
 COLUMNS_MAX = 10
 """Words of a passage that are shown: those that carry most, in reading order.  The rest is one column."""
+ROWS_MAX = 12
+"""Words that ask which are shown: those that find most, in reading order.  The rest is one row."""
 SHADES = 5
 
 
@@ -24,9 +26,10 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One word of the question."""
+    """One word that asks, of the question or of an example."""
 
-    word: str
+    word: str | None
+    """None for all others together."""
     cells: Sequence[Cell]
     rest: int
     """What all other words of the passage bring it, in thousandths."""
@@ -49,14 +52,29 @@ def heat_map(hit: Hit) -> HeatMap | None:
     carried: list[list[float]] = told["carried"]
     sums = [sum(column) for column in zip(*carried, strict=True)]
     shown = sorted(sorted(range(len(sums)), key=lambda place: -sums[place])[:COLUMNS_MAX])
-    strongest = max(max(row) for row in carried)
+    asking = _asking([word["text"] for word in told["query"]], carried)
+    strongest = max((max(row) for word, row in asking if word is not None), default=0.0)
     return HeatMap(
         [told["passage"][place]["text"] for place in shown],
-        [_row(word["text"], row, shown, strongest) for word, row in zip(told["query"], carried, strict=True)],
+        [_row(word, row, shown, strongest) for word, row in asking],
     )
 
 
-def _row(word: str, carried: Sequence[float], shown: Sequence[int], strongest: float) -> Row:
+def _asking(
+    words: Sequence[str], carried: Sequence[Sequence[float]]
+) -> list[tuple[str | None, Sequence[float]]]:
+    """Return the words of rows with what they are brought, and all that are not shown as one row."""
+    order = sorted(range(len(words)), key=lambda place: -abs(sum(carried[place])))
+    shown, others = sorted(order[:ROWS_MAX]), order[ROWS_MAX:]
+    rows: list[tuple[str | None, Sequence[float]]] = [(words[place], carried[place]) for place in shown]
+    if others:
+        rows.append(
+            (None, [sum(column) for column in zip(*(carried[place] for place in others), strict=True)])
+        )
+    return rows
+
+
+def _row(word: str | None, carried: Sequence[float], shown: Sequence[int], strongest: float) -> Row:
     cells = [Cell(_thousandths(carried[place]), _shade(carried[place], strongest)) for place in shown]
     total = _thousandths(sum(carried))
     return Row(word, cells, total - sum(cell.thousandths for cell in cells), total)
@@ -67,4 +85,4 @@ def _thousandths(value: float) -> int:
 
 
 def _shade(value: float, strongest: float) -> int:
-    return round(SHADES * max(0.0, value) / strongest) if strongest > 0 else 0
+    return min(SHADES, round(SHADES * max(0.0, value) / strongest)) if strongest > 0 else 0

@@ -1,11 +1,14 @@
 """The page people come for: a question, and the passages that answer it."""
 
-from flask import Blueprint, render_template, request
+import re
+from typing import Any
+
+from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from indexer.records import DEFAULT_COLLECTION, CollectionInfo
 from search.errors import InvalidInput
-from search.model import MODES, Mode, SearchRequest, SearchResult
+from search.model import MODES, Mode, SearchRequest, SearchResult, SimilarRequest
 from web.pages.heat_map import heat_map
 from web.pages.highlights import excerpt, whole
 from web.pages.reading import page_of
@@ -26,22 +29,61 @@ def search() -> ResponseReturnValue:
     result = None
     if query and collections:
         result = service().search(chosen, SearchRequest(query=query, mode=mode, limit=limit, explain=True))
+    shown_mode = mode or (result.mode if result else MODES[-1])
+    more = _more(result, limit)
+    address = url_for(".search", q=query, mode=shown_mode, collection=chosen, limit=more) if more else None
     return render_template(
         "search.html",
         collections=collections,
         chosen=chosen,
         query=query,
-        mode=mode or (result.mode if result else MODES[-1]),
+        mode=shown_mode,
         modes=MODES,
         result=result,
-        more=_more(result, limit),
-        longest=longest_bar(result.hits) if result else 0.0,
-        excerpt=excerpt,
-        whole=whole,
-        segments=segments,
-        page_of=page_of,
-        heat_map=heat_map,
+        more=address,
+        asking="question",
+        **_drawing(result),
     )
+
+
+@pages.get("/similar")
+def similar() -> ResponseReturnValue:
+    """Show what is like a passage: more of what was found."""
+    chosen, limit = request.args.get("collection", DEFAULT_COLLECTION), _limit()
+    example = service().passage(chosen, _passage())
+    asked = SimilarRequest(like=[example.passage.id], limit=limit, explain=True)
+    result = service().similar(chosen, asked)
+    more = _more(result, limit)
+    address = url_for(".similar", collection=chosen, passage=example.passage.id, limit=more)
+    return render_template(
+        "similar.html",
+        chosen=chosen,
+        example=example,
+        result=result,
+        more=address if more else None,
+        asking="example",
+        **_drawing(result),
+    )
+
+
+def _drawing(result: SearchResult | None) -> dict[str, Any]:
+    """Return what a template draws hits with."""
+    return {
+        "longest": longest_bar(result.hits) if result else 0.0,
+        "excerpt": excerpt,
+        "whole": whole,
+        "segments": segments,
+        "page_of": page_of,
+        "heat_map": heat_map,
+    }
+
+
+def _passage() -> int:
+    """Return the id of the passage asked for."""
+    passage = request.args.get("passage", "")
+    if not re.fullmatch("[0-9]{1,20}", passage):
+        raise InvalidInput(f"passage is the id of a passage, a number, not {passage[:100]!r}")
+    return int(passage)
 
 
 def _chosen(collections: list[CollectionInfo]) -> str:
