@@ -21,7 +21,7 @@ from search.engine import Answer, Engine, without_attention
 from search.errors import InvalidInput, UnknownDocument
 from search.likeness import EXAMPLES_MAX, Asking, Example, asking
 from search.model import SIMILAR_MODES, Hit, SimilarRequest
-from search.question import Question, checked_group, checked_limit
+from search.question import Question, checked_diversity, checked_group, checked_limit
 from search.ranking.token_flaws import misplaced
 from search.views import Selection
 
@@ -46,6 +46,7 @@ def prepared(request: SimilarRequest, encoder: Encoder) -> Question:
     """Return all of a question but what its examples say; raise ``InvalidInput`` where a request is wrong."""
     checked_limit(request.limit)
     checked_group(request.group_by)
+    diversity = checked_diversity(request.diversity)
     if not 1 <= len(request.like) + len(request.unlike) <= EXAMPLES_GIVEN_MAX or not request.like:
         raise InvalidInput(f"give 1 to {EXAMPLES_GIVEN_MAX} examples, at least one of them under like")
     attentive = token_encoder(encoder) is not None
@@ -67,6 +68,7 @@ def prepared(request: SimilarRequest, encoder: Encoder) -> Question:
         highlight=request.highlight,
         balanced=True,
         by_examples=True,
+        diversity=diversity,
     )
 
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+import numpy as np
+
 from search.attending import (
     CANDIDATES,
     DENSE_WEIGHT,
@@ -21,6 +23,7 @@ from search.attending import (
     first_look,
     second_look,
 )
+from search.diversity import diverse, pool_size
 from search.explaining import links_told, speaking_words
 from search.fusion import Part, Ranked, best_of_groups, first_depth, rank
 from search.languages import LanguageView
@@ -89,8 +92,10 @@ class Engine:
         """Return the best passages, or documents by their best passage, with their rows."""
         if question.mode == "attention":
             return self._attended_if_sound(question, selection)
-        ranking = rank(self._parts(question, selection), question.limit, self._groups(question))
-        return Answer(self._hits(ranking.rows, question, None), question.mode, ranking.exact)
+        wanted = pool_size(question.limit, question.diversity)
+        ranking = rank(self._parts(question, selection), wanted, self._groups(question))
+        rows = self._diverse(ranking.rows, question)
+        return Answer(self._hits(rows, question, None), question.mode, ranking.exact)
 
     def _attended_if_sound(self, question: Question, selection: Selection | None) -> Answer:
         """Rank by attention, or as the first look does where token states turn out to be damaged."""
@@ -117,10 +122,12 @@ class Engine:
                 self.ranker, question.pieces, self.rarity(question.terms), candidates.ids, states
             )
             table = second_look(question, candidates, evidence, self.languages, selection)
-            rows = best_of_groups(candidates.ids, table, question.limit, self._groups(question))
+            wanted = pool_size(question.limit, question.diversity)
+            rows = best_of_groups(candidates.ids, table, wanted, self._groups(question))
             if len(rows) >= question.limit or candidates.complete:
                 most = float(told(table).max()) if candidates.ids.size else None
-                return Answer(self._hits(rows, question, evidence), question.mode, candidates.complete, most)
+                shown = self._hits(self._diverse(rows, question), question, evidence)
+                return Answer(shown, question.mode, candidates.complete, most)
             count *= 2
 
     def candidates(self, question: Question) -> Candidates:
@@ -136,6 +143,14 @@ class Engine:
         if question.group_by == "document":
             return self.source.documents_of
         return lambda ids: {passage: passage for passage in ids}
+
+    def _diverse(self, rows: Sequence[Ranked], question: Question) -> Sequence[Ranked]:
+        """Return the rows of the page, out of those it may be made of."""
+        if question.diversity == 0:
+            return rows
+        vectors = self.vectors.vectors(np.array([row.passage for row in rows], dtype=np.int64))
+        scores = [row.score for row in rows]
+        return [rows[place] for place in diverse(scores, vectors, question.limit, question.diversity)]
 
     def _hits(self, rows: Sequence[Ranked], question: Question, evidence: Evidence | None) -> list[Hit]:
         """Return the rows of a ranking, highlighted."""

@@ -53,6 +53,8 @@ class SearchRequest:
     """Whether to look for the words that speak to the question; who only counts answers need not."""
     min_relevance: float | None = None
     """Hits that are less relevant are left out; from 0 to 1, and only in mode ``attention``."""
+    diversity: float = 0.0
+    """From 0 (the best hits, best first) to 1 (hits that differ most); only their order and choice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ class SimilarRequest:
     explain: bool = False
     highlight: bool = True
     """Whether to look for the words that speak for a hit; only mode attention knows any."""
+    diversity: float = 0.0
+    """From 0 (the best hits, best first) to 1 (hits that differ most); only their order and choice."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,8 @@ class Question:
     """Whether mode dense holds each passage against the best of its own language."""
     by_examples: bool = False
     """Whether passages ask instead of words, so that BM25 has no part in it."""
+    diversity: float = 0.0
+    """See ``search/diversity.py``."""
     pieces: "QueryPieces | None" = None
     """What the encoder makes of each piece of it; None where the mode has no use for it."""
 
@@ -78,6 +80,15 @@ def checked_group(group_by: str) -> None:
         raise InvalidInput(f"group_by is {group_by!r}; choose document or passage")
 
 
+def checked_diversity(diversity: float) -> float:
+    """Return ``diversity``; raise ``InvalidInput`` unless it is from 0 to 1."""
+    if not 0 <= diversity <= 1:
+        raise InvalidInput(
+            f"diversity is {diversity}; give a number from 0 (the best hits) to 1 (the most different)"
+        )
+    return float(diversity)
+
+
 def checked_query(query: str) -> str:
     """Return ``query``; raise ``InvalidInput`` when there is nothing to search for, or too much."""
     if not query.strip():
@@ -106,9 +117,12 @@ def prepare(request: SearchRequest, encoder: Encoder, analyzer: Analyzer) -> Que
     if request.min_relevance is not None and mode != "attention":
         raise InvalidInput(f"mode {mode} tells no relevance; leave min_relevance out, or choose attention")
     checked_group(request.group_by)
+    diversity = checked_diversity(request.diversity)
     if request.vector is not None:
         vector = query_vector_given(request.vector, encoder)
-        return Question(mode, request.limit, request.group_by, request.explain, [], vector, "en")
+        return Question(
+            mode, request.limit, request.group_by, request.explain, [], vector, "en", diversity=diversity
+        )
     query = checked_query(request.query or "")
     spoken = language(query)
     asked = Question(
@@ -121,6 +135,7 @@ def prepare(request: SearchRequest, encoder: Encoder, analyzer: Analyzer) -> Que
         spoken,
         query,
         request.highlight,
+        diversity=diversity,
     )
     if mode == "lexical":
         return asked

@@ -59,7 +59,7 @@ LAYERS = (
     {"errors", "arrays", "model", "registry", "artifacts", "child"},
     {"text"},
     {"encoders", "lexical", "vectors", "ranking"},
-    {"centring", "views", "fusion", "relevance"},
+    {"centring", "views", "fusion", "relevance", "diversity"},
     {"languages", "question"},
     {"parts"},
     {"attending"},

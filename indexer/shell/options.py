@@ -56,6 +56,13 @@ collection_option = click.option(
     help="Collection to work on.",
 )
 limit_option = click.option("-n", "--limit", type=int, default=10, show_default=True, help="How many hits.")
+diversity_option = click.option(
+    "--diversity",
+    type=float,
+    default=0.0,
+    metavar="0..1",
+    help="Prefer hits that differ from those above them: 0 (the default) not at all, 1 before all else.",
+)
 filter_option = click.option(
     "--filter",
     "filter_text",

@@ -36,6 +36,7 @@ LINKS_SHOWN = 3
 @click.option("--mode", help=f"One of {', '.join(MODES)} (default: attention).")
 @options.filter_option
 @click.option("--min-relevance", type=float, metavar="0..1", help="Leave out what is less relevant.")
+@options.diversity_option
 @click.option("--explain", is_flag=True, help="Show what each part of a score was made of.")
 @options.json_option
 @options.home_option
@@ -46,6 +47,7 @@ def search(
     mode: str | None,
     filter_text: str | None,
     min_relevance: float | None,
+    diversity: float,
     explain: bool,
     as_json: bool,
     home: str | None,
@@ -58,6 +60,7 @@ def search(
         filter=options.filter_of(filter_text),
         explain=explain,
         min_relevance=min_relevance,
+        diversity=diversity,
     )
     with options.service(home) as service:
         result = service.search(collection, request)
@@ -75,6 +78,7 @@ def search(
 @options.limit_option
 @click.option("--mode", help=f"One of {', '.join(SIMILAR_MODES)} (default: attention).")
 @options.filter_option
+@options.diversity_option
 @click.option("--explain", is_flag=True, help="Show what each part of a score was made of.")
 @options.json_option
 @options.home_option
@@ -86,6 +90,7 @@ def similar(
     limit: int,
     mode: str | None,
     filter_text: str | None,
+    diversity: float,
     explain: bool,
     as_json: bool,
     home: str | None,
@@ -100,6 +105,7 @@ def similar(
         mode=mode,  # type: ignore[arg-type]  # the service checks it, for every edge alike
         filter=options.filter_of(filter_text),
         explain=explain,
+        diversity=diversity,
     )
     with options.service(home) as service:
         result = service.similar(collection, request)

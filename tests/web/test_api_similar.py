@@ -211,3 +211,65 @@ def test_states_that_are_not_there_leave_it_to_meaning_and_that_is_said(app, cli
     assert answer.json["hits"] == dense["hits"]
     (told,) = answer.json["degraded"]
     assert words in told and "attention does not rank" in told
+
+
+def mean_likeness(client, collection, hits):
+    near = []
+    for hit in hits:
+        others = similar(client, collection, like=[hit["passage"]["id"]], mode="dense").json["hits"]
+        score = {other["passage"]["id"]: other["parts"]["dense"] for other in others}
+        near += [score[other["passage"]["id"]] for other in hits if other is not hit]
+    return sum(near) / len(near)
+
+
+@pytest.mark.parametrize("route", ["search", "similar"])
+def test_diverse_hits_differ_and_keep_their_scores(client, shelf, route):
+    asked = {"query": "tea leaves"} if route == "search" else {"like": ["tea/oolong"]}
+    address = f"/v1/collections/{shelf}/{route}"
+    plain = client.post(address, json=asked | {"limit": 6}).json["hits"]
+    score = {hit["key"]: (hit["score"], hit["parts"]) for hit in plain}
+    same = client.post(address, json=asked | {"limit": 2, "diversity": 0}).json["hits"]
+    other = client.post(address, json=asked | {"limit": 2, "diversity": 0.8}).json["hits"]
+    assert same == plain[:2] and other[0] == plain[0]
+    assert {hit["key"]: (hit["score"], hit["parts"]) for hit in other}.items() <= score.items()
+    assert [hit["key"] for hit in other] != [hit["key"] for hit in same]
+    assert mean_likeness(client, shelf, other) < mean_likeness(client, shelf, same)
+    for hit in other:
+        assert sum(hit["parts"].values()) == pytest.approx(hit["score"], abs=1e-6)
+
+
+def test_the_address_and_the_shell_ask_for_diversity_too(client, shelf, settings, capsys):
+    posted = client.post(
+        f"/v1/collections/{shelf}/search", json={"query": "tea", "limit": 3, "diversity": 0.5}
+    ).json
+    asked = client.get(f"/v1/collections/{shelf}/search?q=tea&limit=3&diversity=0.5").json
+    assert asked | {"took_ms": 0} == posted | {"took_ms": 0}
+    common = ["-n", "3", "--diversity", "0.5", "--json", "-c", shelf, "--home", str(settings.home)]
+    capsys.readouterr()
+    assert run(["search", "tea", *common]) == 0
+    assert json.loads(capsys.readouterr().out) | {"took_ms": 0} == posted | {"took_ms": 0}
+    assert run(["similar", "tea/green", *common]) == 0
+    expected = similar(client, shelf, like=["tea/green"], limit=3, diversity=0.5).json
+    assert json.loads(capsys.readouterr().out) | {"took_ms": 0} == expected | {"took_ms": 0}
+    for wrong, words in (("1.5", "diversity is 1.5; give a number from 0"), ("nan", "diversity is nan")):
+        for command in ("search", "similar"):
+            status = run(
+                [command, "tea/green", "--diversity", wrong, "-c", shelf, "--home", str(settings.home)]
+            )
+            told = capsys.readouterr().err
+            assert status == 2 and words in told and told.count("\n") == 1
+
+
+@pytest.mark.parametrize("wrong", [-0.1, 1.01, 1e300, "0.5", True, None])
+def test_a_diversity_that_is_none_is_refused(client, shelf, wrong):
+    for route, asked in (("search", {"query": "tea"}), ("similar", {"like": ["tea/green"]})):
+        answer = client.post(f"/v1/collections/{shelf}/{route}", json=asked | {"diversity": wrong})
+        assert (answer.status_code, answer.json["code"]) == (422, "invalid_input")
+        assert "diversity" in answer.json["detail"]
+
+
+@pytest.mark.parametrize("wrong", ["2", "-1", "nan", "inf", "much", "", "0_5"])
+def test_a_diversity_of_an_address_that_is_none_is_refused(client, shelf, wrong):
+    answer = client.get(f"/v1/collections/{shelf}/search", query_string={"q": "tea", "diversity": wrong})
+    assert (answer.status_code, answer.json["code"]) == (422, "invalid_input")
+    assert "diversity" in answer.json["detail"]

@@ -64,6 +64,13 @@ MediaType = Annotated[
         description="What the text was before it came here: a type and subtype in lower case, no parameters",
     ),
 ]
+Diversity = Annotated[
+    float,
+    Field(
+        json_schema_extra={"minimum": 0, "maximum": 1},
+        description="From 0 (the best hits, best first) to 1 (hits that differ most); scores stay",
+    ),
+]
 Example = Annotated[
     str | int, Field(description="Text is the key of a document, a number the `id` of a passage of a hit")
 ]
@@ -137,6 +144,7 @@ class SearchBody(Body):
     explain: bool = False
     highlight: bool = True
     min_relevance: Relevance | None = None
+    diversity: Diversity = 0.0
 
     def request(self) -> SearchRequest:
         """Return the body as the Service takes it."""
@@ -153,6 +161,7 @@ class SearchParameters(Parameters):
     group_by: GroupBy = "document"
     explain: bool = False
     min_relevance: Relevance | None = None
+    diversity: Diversity = 0.0
 
 
 class SimilarBody(Body):
@@ -166,6 +175,7 @@ class SimilarBody(Body):
     group_by: GroupBy = "document"
     explain: bool = False
     highlight: bool = True
+    diversity: Diversity = 0.0
 
     def request(self) -> SimilarRequest:
         """Return the body as the Service takes it."""

@@ -31,6 +31,7 @@ def search_by_address(path: CollectionPath, query: SearchParameters) -> Response
         group_by=query.group_by,
         explain=query.explain,
         min_relevance=query.min_relevance,
+        diversity=query.diversity,
     )
     return reply(service().search(path.collection, asked))
 
