@@ -8,6 +8,12 @@ over the hits j that are there already, where r_i is the row's score, scaled ove
 best has 1 and the worst 0, and cos the cosine of the centred vectors of the passages shown.  What is chosen
 keeps its score and its parts: only the order is another, and what comes onto the page.
 
+What it costs and brings, nDCG@10 and mean cosine of the hits of a page to one another, 120 questions each:
+
+    diversity              0            .3           .5
+    cranfield          .400 .562    .384 .551    .357 .537
+    stackfaq_answers   .666 .535    .655 .525    .635 .507
+
 Source: Carbonell and Goldstein, The use of MMR, diversity-based reranking for reordering documents and
 producing summaries, SIGIR 1998, section 2, with lambda = 1 - diversity.
 """
