@@ -115,7 +115,7 @@ def run(arguments: list[str]) -> int:
     except SearchError as error:
         return _told(f"{error} ({error.code})")
     except click.ClickException as error:
-        return _told(f"{error.format_message()} ({InvalidInput.code})")
+        return _told(f"{_wrong_use(error)} ({InvalidInput.code})")
     except BrokenPipeError:
         return _reader_gone()
     except (click.Abort, KeyboardInterrupt):
@@ -127,6 +127,16 @@ def run(arguments: list[str]) -> int:
     except Exception:
         return _bug()
     return status if isinstance(status, int) else 0
+
+
+def _wrong_use(error: click.ClickException) -> str:
+    """Return what is wrong in words, and how to give what was perhaps not meant as an option."""
+    told = error.format_message()
+    if not isinstance(error, click.NoSuchOption) or error.possibilities or error.ctx is None:
+        return told
+    if not any(isinstance(taken, click.Argument) for taken in error.ctx.command.params):
+        return told
+    return f"{told.rstrip('.')}; what begins with - and is no option goes after --"
 
 
 def _bug() -> int:

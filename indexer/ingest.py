@@ -103,7 +103,7 @@ class Ingest:
         try:
             stream = found.path.open("rb")
         except OSError as error:
-            self.refuse(found.key, unreadable(found.key, error), origin)
+            self.refuse(printable(found.shown), unreadable(printable(found.shown), error), origin)
             return
         with stream:
             self.stream(stream, found.key, found.key, origin)

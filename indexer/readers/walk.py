@@ -40,6 +40,8 @@ class FoundFile:
     """Relative to the walked folder, with that folder's name in front; a single file's own name."""
     origin: str
     """Absolute path below the resolved path of the walk; links inside it are kept by their names."""
+    shown: str
+    """What a person is told of it by: the walked path as it was given, and the key of what lies below it."""
 
 
 def walk(path: Path, recursive: bool = True) -> Iterator[FoundFile | Refused]:
@@ -73,7 +75,7 @@ class Walk:
         self._recursive = recursive
         self._entered: set[Identity] = set()
         name = Path(os.path.abspath(path)).name  # noqa: PTH100 - resolving would lose the name of a link
-        self._waiting = [iter([FoundFile(path, name, str(self._root))])]
+        self._waiting = [iter([FoundFile(path, name, str(self._root), str(path))])]
         """For each folder on the way down, what is left of it."""
 
     def files(self) -> Iterator[FoundFile | Refused]:
@@ -92,13 +94,13 @@ class Walk:
             if stat.S_ISREG(status.st_mode):
                 yield found
             elif not stat.S_ISDIR(status.st_mode):
-                raise UnreadablePath(f"{found.key} is neither a file nor a folder")
+                raise UnreadablePath(f"{found.shown} is neither a file nor a folder")
             elif first or self._recursive:
                 self._enter(found, (status.st_dev, status.st_ino), first)
         except OSError as error:
-            yield Refused(printable(found.key), UnreadablePath(sentence(found, error)))
+            yield Refused(printable(found.shown), UnreadablePath(sentence(found, error)))
         except UnreadablePath as error:
-            yield Refused(printable(found.key), error)
+            yield Refused(printable(found.shown), error)
 
     def _enter(self, folder: FoundFile, identity: Identity, first: bool) -> None:
         if not first and folder.path.is_symlink():
@@ -120,7 +122,7 @@ class Walk:
 def entry(folder: FoundFile, name: str) -> FoundFile:
     """Return what is called ``name`` in ``folder``."""
     key = f"{folder.key}/{name}" if folder.key else name
-    return FoundFile(folder.path / name, key, f"{folder.origin.rstrip('/')}/{name}")
+    return FoundFile(folder.path / name, key, f"{folder.origin.rstrip('/')}/{name}", key)
 
 
 def check_name(found: FoundFile) -> None:
@@ -136,9 +138,9 @@ def printable(key: str) -> str:
 
 def sentence(found: FoundFile, error: OSError) -> str:
     """Return in words why something cannot be looked at."""
-    key = printable(found.key)
+    shown = printable(found.shown)
     if error.errno == errno.ELOOP:
-        return f"{key} is a link that leads in a circle"
+        return f"{shown} is a link that leads in a circle"
     if error.errno == errno.ENOENT:
-        return f"{key} is a link to nothing" if found.path.is_symlink() else f"{key} does not exist"
-    return f"{key} cannot be read: {error.strerror}"
+        return f"{shown} is a link to nothing" if found.path.is_symlink() else f"{shown} does not exist"
+    return f"{shown} cannot be read: {error.strerror}"

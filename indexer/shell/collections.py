@@ -22,7 +22,11 @@ NOTHING_FOUND = 1
 def collections(
     create: str | None, encoder: str | None, deleted: str | None, yes: bool, as_json: bool, home: str | None
 ) -> int:
-    """List the collections, or make or delete one."""
+    """List the collections, or make or delete one.
+
+    Passages that are not indexed yet are searched all the same, one by one, which takes longer when they are
+    many; `xunyi serve`, the next ingest or `xunyi worker --once` indexes them.
+    """
     if create is not None and deleted is not None:
         raise click.UsageError("--create and --delete are two commands; run one after the other")
     if encoder is not None and create is None:
@@ -53,11 +57,11 @@ def _print(found: Sequence[CollectionInfo]) -> None:
         options.Output().print("There is no collection yet; `xunyi ingest PATH` makes one.")
         return
     table = Table(box=None, pad_edge=False)
-    for name in ("collection", "documents", "passages", "encoder", "generation", "not folded"):
+    for name in ("collection", "documents", "passages", "encoder", "not indexed yet"):
         table.add_column(name, justify="left" if name in ("collection", "encoder") else "right")
     for info in found:
         encoder = escape(info.encoder)
-        counts = (info.documents, info.passages, encoder, info.generation or "-", info.unfolded)
+        counts = (info.documents, info.passages, encoder, info.unfolded)
         table.add_row(info.name, *map(str, counts))
     options.Output().print(table)
 
@@ -68,7 +72,10 @@ def _print(found: Sequence[CollectionInfo]) -> None:
 @options.json_option
 @options.home_option
 def delete(keys: tuple[str, ...], collection: str, as_json: bool, home: str | None) -> int:
-    """Delete the documents stored under KEY...; they are never found again."""
+    """Delete the documents stored under KEY...; they are never found again.
+
+    Keys under which nothing is stored are named, and the exit status is 1; the others are deleted.
+    """
     with options.service(home) as service:
         result = service.delete_documents(collection, keys)
     if as_json:
@@ -78,4 +85,4 @@ def delete(keys: tuple[str, ...], collection: str, as_json: bool, home: str | No
         console.print(f"{len(result.deleted)} deleted")
         for key in result.unknown:
             options.errors_console.print(f"nothing is stored under {key!r}", markup=False)
-    return 0 if result.deleted else NOTHING_FOUND
+    return NOTHING_FOUND if result.unknown else 0

@@ -1,6 +1,8 @@
 """``xunyi search`` and ``xunyi similar``: ask, and see the passages that answer."""
 
+import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import click
@@ -22,6 +24,7 @@ _EMPTY = {
     True: "Nothing relevant was found.",
     False: "Nothing as relevant was found.",
 }
+NUMBER = re.compile(r"-\.?\d")
 FAINT = 0.5
 """Weight of a highlight up to which it is not bold."""
 BAR_WIDTH = 12
@@ -29,7 +32,39 @@ LINKS_SHOWN = 3
 """Words of a passage that are named for each word of the question."""
 
 
-@click.command()
+class Question(click.Command):
+    """A command whose words may be numbers below zero: no option begins with a digit."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take ``-5`` for a word, unless it is the value of an option."""
+        return super().parse_args(ctx, self._options_first(args) if any(map(NUMBER.match, args)) else args)
+
+    def _options_first(self, args: list[str]) -> list[str]:
+        """Return the options, ``--`` and the words, each in the order in which they were given."""
+        options: list[str] = []
+        words: list[str] = []
+        valued = {
+            name
+            for parameter in self.params
+            if isinstance(parameter, click.Option) and not parameter.is_flag
+            for name in parameter.opts
+        }
+        waiting = iter(args)
+        for given in waiting:
+            if given == "--":
+                words.extend(waiting)
+            elif given in valued:
+                options.extend((given, *islice(waiting, 1)))
+            elif given.startswith("-") and given != "-" and not NUMBER.match(given):
+                options.append(given)
+            else:
+                words.append(given)
+        if options and options[-1] in valued and args[-1] == options[-1]:
+            return options  # its value is missing, which is to be told
+        return [*options, "--", *words]
+
+
+@click.command(cls=Question)
 @click.argument("words", nargs=-1, required=True, metavar="QUERY")
 @options.collection_option
 @options.limit_option

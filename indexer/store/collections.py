@@ -69,7 +69,8 @@ def get(connection: Connection, name: str) -> Collection:
         cure = (
             f"did you mean {near[0]!r}?"
             if near
-            else "choose one from the list of collections, or store something in it, which makes it"
+            else "choose one from the list of collections (`xunyi collections`, `GET /v1/collections`), "
+            "or store something in it, which makes it"
         )
         raise UnknownCollection(f"there is no collection called {name!r}; {cure}", collection=name)
     return found

@@ -208,8 +208,8 @@ def test_a_path_that_may_not_be_read_costs_itself(tmp_path, home):
     summary = json.loads(done.stdout)
     assert (done.returncode, summary["created"]) == (2, 1)
     assert refusals(summary) == {
-        name: ("unreadable_path", f"{name} cannot be read: Permission denied")
-        for name in ("closed", "secret.txt")
+        str(path): ("unreadable_path", f"{path} cannot be read: Permission denied")
+        for path in (tmp_path / "closed", tmp_path / "secret.txt")
     }
 
 
@@ -253,7 +253,9 @@ def test_a_path_that_is_not_there_costs_itself(tmp_path, ingest):
     (tmp_path / "there.txt").write_text(WORDS, "utf-8")
     status, summary = ingest(tmp_path / "not-there", tmp_path / "there.txt")
     assert (status, summary["created"]) == (2, 1)
-    assert refusals(summary) == {"not-there": ("unreadable_path", "not-there does not exist")}
+    assert refusals(summary) == {
+        str(tmp_path / "not-there"): ("unreadable_path", f"{tmp_path / 'not-there'} does not exist")
+    }
 
 
 def test_a_folder_below_one_whose_name_is_no_text_is_read(tmp_path, ingest, home):
@@ -309,7 +311,10 @@ RIGHT_FILTER = """give an object of fields and conditions, such as '{"year": {"$
         (["otter", "--filter", '{"year": null}'], "invalid_filter", 'meet {"year": {"$exists": false}}'),
         (["otter", "--filter", '{"$not": []}'], "invalid_filter", 'such as {"year": {"$gte": 1990}}, not []'),
         ([], "invalid_input", "Missing argument 'QUERY'"),
-        (["otter", "--loud"], "invalid_input", "--loud"),
+        (["otter", "--xyz"], "invalid_input", "'--xyz'; what begins with - and is no option goes after --"),
+        (["otter", "--mod", "dense"], "invalid_input", "Did you mean '--mode'? (invalid_input)"),
+        (["it", "is", "-5", "-n"], "invalid_input", "Option '-n' requires an argument"),
+        (["it", "is", "-5", "-n", "-1"], "invalid_input", "limit is -1"),
     ],
 )
 def test_a_bad_question_gets_one_sentence(home, shell, arguments, code, words):
@@ -324,6 +329,18 @@ def test_a_bad_question_gets_one_sentence(home, shell, arguments, code, words):
 def test_an_odd_question_is_a_question(home, shell, question):
     status, out, _ = shell("search", "--json", "--home", home, "--", question)
     assert status == 0 and len(json.loads(out)["hits"]) == 3
+
+
+@pytest.mark.parametrize("given", ["what is -5 degrees", "-.5 to -40c is cold", "-1"])
+def test_a_number_below_zero_is_a_word_of_the_question(home, shell, given):
+    def scores(*arguments):
+        status, out, told = shell("search", "--json", "--home", home, "--mode", "dense", *arguments)
+        assert (status, told) == (0, "")
+        return [(hit["key"], hit["score"]) for hit in json.loads(out)["hits"]]
+
+    expected = scores("-n", "2", "--", given)
+    assert len(expected) == 2 and expected != scores("-n", "2", "--", *reversed(given.split()), "degrees")
+    assert scores(*given.split(), "-n", "2") == scores("-n2", *given.split()) == expected
 
 
 @pytest.mark.parametrize(
@@ -341,7 +358,7 @@ def test_an_odd_question_is_a_question(home, shell, question):
         (["collections", "--create", ""], "invalid_input", "letters, digits"),
         (["collections", "--create", "new", "--encoder", "telepathy"], "unknown_name", "'telepathy'"),
         (["collections", "--encoder", "minilm-en"], "invalid_input", "--encoder goes with --create"),
-        (["collections", "--delete", "nowhere", "--yes"], "unknown_collection", "'nowhere'"),
+        (["collections", "--delete", "nowhere", "--yes"], "unknown_collection", "(`xunyi collections`,"),
         (["collections", "--create", "new", "--delete", "default"], "invalid_input", "one after the other"),
         (["collections", "--create", "new", "--yes"], "invalid_input", "--yes goes with --delete"),
         (["ingest", "/dev/null", "--encoder", "minilm-en"], "encoder_mismatch", "multilingual-e5-small"),
@@ -423,8 +440,10 @@ def test_nothing_found_is_status_one(home, shell):
     assert shell("search", "--home", home, "otter", "--filter", '{"year": 1}')[0] == 1
     status, out, told = shell("delete", "--home", home, "nothing")
     assert (status, out, told) == (1, "0 deleted\n", "nothing is stored under 'nothing'")
-    assert shell("delete", "--home", home, "nothing", "k0")[0] == 0
-    assert keys(home) == {"k1", "k2"}
+    status, out, told = shell("delete", "--home", home, "nothing", "k0")
+    assert (status, out, told) == (1, "1 deleted\n", "nothing is stored under 'nothing'")
+    assert shell("delete", "--home", home, "k1")[0] == 0
+    assert keys(home) == {"k2"}
 
 
 def test_a_no_deletes_nothing_and_is_no_interruption(home):

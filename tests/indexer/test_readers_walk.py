@@ -31,15 +31,20 @@ def seen(path, recursive=True):
 
 def test_keys_begin_with_the_folder_and_origins_with_its_real_path(notes):
     assert list(walk(notes)) == [
-        FoundFile(notes / "a" / "b" / "deep.txt", "notes/a/b/deep.txt", f"{notes.resolve()}/a/b/deep.txt"),
-        FoundFile(notes / "top.txt", "notes/top.txt", f"{notes.resolve()}/top.txt"),
+        FoundFile(
+            notes / "a" / "b" / "deep.txt",
+            "notes/a/b/deep.txt",
+            f"{notes.resolve()}/a/b/deep.txt",
+            "notes/a/b/deep.txt",
+        ),
+        FoundFile(notes / "top.txt", "notes/top.txt", f"{notes.resolve()}/top.txt", "notes/top.txt"),
     ]
     assert bytes_under(notes) == 3
 
 
 def test_a_single_file_is_called_by_its_name(notes):
     assert list(walk(notes / "top.txt")) == [
-        FoundFile(notes / "top.txt", "top.txt", f"{notes.resolve()}/top.txt")
+        FoundFile(notes / "top.txt", "top.txt", f"{notes.resolve()}/top.txt", str(notes / "top.txt"))
     ]
 
 
@@ -137,7 +142,7 @@ def test_special_files_are_refused(notes, monkeypatch):
 def test_what_is_not_there(notes, tmp_path):
     (notes / "gone.txt").symlink_to("nowhere")
     assert seen(notes)[1] == ("notes/gone.txt", "notes/gone.txt is a link to nothing")
-    assert seen(tmp_path / "missing") == [("missing", "missing does not exist")]
+    assert seen(tmp_path / "missing") == [(f"{tmp_path}/missing", f"{tmp_path}/missing does not exist")]
     refused = next(walk(tmp_path / "missing"))
     assert isinstance(refused, Refused)
     assert refused.error.code == "unreadable_path"

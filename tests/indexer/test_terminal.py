@@ -90,7 +90,7 @@ def test_without_a_terminal_no_line_is_wrapped_or_padded(home, tmp_path):
         line.startswith("degraded: ") or line.startswith("xunyi: ") for line in done.stderr.splitlines()
     )
     (header, row) = piped(home, "collections").stdout.splitlines()
-    assert header.split()[-2:] == ["not", "folded"] and row.split()[0] == "default"
+    assert header.split()[-3:] == ["not", "indexed", "yet"] and row.split()[0] == "default"
 
 
 def last_bar(shown):
