@@ -11,7 +11,7 @@ import numpy as np
 from sqlalchemy.engine import Connection
 
 from indexer.snapshots import Snapshot
-from indexer.store import passages
+from indexer.store import listing, passages
 from indexer.store.collections import Collection
 from search.arrays import Ids, Vector, unit_rows
 from search.attending import DamagedStates, whole
@@ -194,9 +194,13 @@ def _passages_of(connection: Connection, found: Collection, given: Sequence[str 
     stored = passages.under(connection, found.id, keys)
     for key in keys:
         if key not in stored:
-            raise UnknownDocument(
-                f"nothing is stored under the key {key[:200]!r}; if it was just uploaded, wait for its task",
-                key=key[:200],
+            near = listing.keys_like(connection, found, key)
+            cure = (
+                f"the nearest there is: {', '.join(map(repr, near))}"
+                if near
+                else "a file's key is the name of the folder that was ingested and the path in it "
+                "(papers/2019/wings.pdf); what was just uploaded is stored when its task has ended"
             )
+            raise UnknownDocument(f"nothing is stored under the key {key[:200]!r}; {cure}", key=key[:200])
     passages.require(connection, found, numbers)
     return np.array(sorted({*numbers, *(one for key in keys for one in stored[key])}), dtype=np.int64)

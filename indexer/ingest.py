@@ -230,9 +230,20 @@ def ingest_paths(
             began = newest_id(connection)
         synced = [ingest.path(path, options.recursive) for path in paths]
         ingest.flush()
-        deleted = _deleted(service, found, ingest, synced, began, options) if options.sync else 0
+        deleted, moved = _deleted(service, found, ingest, synced, began, options) if options.sync else (0, 0)
         notes = keep_caches(service, collection)
-        return _summary(collection, ingest, deleted, perf_counter() - started, notes)
+        return _summary(collection, ingest, deleted, perf_counter() - started, [*_told_moved(moved), *notes])
+
+
+def _told_moved(moved: int) -> list[str]:
+    """Return a note of files that were given by another path than before, so that nobody is startled."""
+    if not moved:
+        return []
+    files = "1 file was" if moved == 1 else f"{moved} files were"
+    return [
+        f"note: {files} stored before under another key, which begins with the name of the folder that was "
+        "given then; stored anew, and the old documents deleted; to keep keys, give the same folder each time"
+    ]
 
 
 def _deleted(
@@ -242,7 +253,7 @@ def _deleted(
     synced: Sequence[Synced],
     began: int,
     options: IngestOptions,
-) -> int:
+) -> tuple[int, int]:
     try:
         return delete_missing(
             service.database,
@@ -255,7 +266,7 @@ def _deleted(
         )
     except TooManyDeletions as error:
         ingest.refuse(f"--sync of {found.name}", error, None)
-        return 0
+        return 0, 0
 
 
 def ingest_stream(

@@ -6,8 +6,10 @@ still exist.  More than half of what was there is not deleted without being told
 """
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from sqlalchemy.engine import Connection
 
 from indexer.seen_keys import SeenKeys
 from indexer.store import documents
@@ -46,8 +48,11 @@ def delete_missing(
     *,
     began: int,
     many: bool,
-) -> int:
-    """Delete what was stored from under the paths and was not seen; return how many documents went.
+) -> tuple[int, int]:
+    """Delete what was stored from under the paths and was not seen.
+
+    Returns:
+        How many documents went, and how many of these files are still there and have another key now.
 
     Args:
         database: of the collection.
@@ -62,14 +67,16 @@ def delete_missing(
         TooManyDeletions: it would be more than half, and ``many`` does not allow that; none is deleted.
     """
     compared = 0
-    missing: list[str] = []
+    missing: dict[str, str] = {}
+    """Their keys and origins."""
     walked = [synced for synced in paths if synced.whole]
     with database.read() as connection:
         for key, origin in documents.read_from_files(connection, collection.id):
             if any(synced.holds(origin) for synced in walked):
                 compared += 1
                 if key not in seen and origin not in refused_origins:
-                    missing.append(key)
+                    missing[key] = origin
+        moved = _under_other_keys(connection, collection, missing, seen)
     if len(missing) * 2 > compared and not many:
         raise TooManyDeletions(
             f"{len(missing)} of {compared} documents are no longer there and would be deleted; "
@@ -77,10 +84,27 @@ def delete_missing(
             missing=len(missing),
             compared=compared,
         )
-    return sum(
-        _delete(database, collection, missing[start : start + _SLICE], began)
-        for start in range(0, len(missing), _SLICE)
+    keys = list(missing)
+    deleted = sum(
+        _delete(database, collection, keys[start : start + _SLICE], began)
+        for start in range(0, len(keys), _SLICE)
     )
+    return deleted, moved
+
+
+def _under_other_keys(
+    connection: Connection, collection: Collection, missing: Mapping[str, str], seen: SeenKeys
+) -> int:
+    """Return how many files, not records, of the missing ones were seen under another key."""
+    gone = {origin for key, origin in missing.items() if _is_file(key, origin)}
+    if not gone:
+        return 0
+    files = documents.read_from_files(connection, collection.id)
+    return sum(origin in gone and _is_file(key, origin) and key in seen for key, origin in files)
+
+
+def _is_file(key: str, origin: str) -> bool:
+    return posixpath.basename(key) == posixpath.basename(origin)
 
 
 def _delete(database: Database, collection: Collection, keys: Sequence[str], began: int) -> int:

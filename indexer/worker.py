@@ -37,6 +37,8 @@ RETRY_SECONDS = 5.0
 FILL_RETRY_SECONDS = 300.0
 """Nobody waits for token states, and a model that is not there will not be there soon."""
 KEEP_SECONDS = 5.0
+ALL_REFUSED = "all_refused"
+"""Code of a task that stored nothing, because everything in it was refused."""
 PASSING = (StorageFull, StoreBusy, StoreUnavailable)
 """Failures that are no fault of a task and may be over in a while."""
 
@@ -240,7 +242,7 @@ class Worker:
     def _failure(self, task: TaskInfo) -> dict[str, str] | None:
         """Work on a task; return what it failed by, if it did."""
         try:
-            self._ingest(task)
+            return self._ingest(task)
         except (Canceled, Stopped, *PASSING):
             raise
         except SearchError as error:
@@ -248,7 +250,6 @@ class Worker:
         except Exception:
             log.exception("task %s failed", task.id)
             return {"code": "internal_error", "detail": "the task failed; the log has the cause"}
-        return None
 
     def _end(self, task: TaskInfo, failure: dict[str, str] | None) -> None:
         state: TaskState = "failed" if failure else "succeeded"
@@ -262,7 +263,8 @@ class Worker:
             write(connection)
         self._owed = None
 
-    def _ingest(self, task: TaskInfo) -> None:
+    def _ingest(self, task: TaskInfo) -> dict[str, str] | None:
+        """Ingest what was uploaded; return why that was in vain, where nothing of it could be stored."""
         service = self._service
         with service.database.read() as connection:
             found = collections.get(connection, task.collection)
@@ -274,6 +276,10 @@ class Worker:
             for upload in uploads:
                 with self._opened(upload) as stream:
                     ingest.stream(stream, upload.name, upload.name)
+        if ingest.progress.documents or not ingest.progress.refused:
+            return None
+        told = "nothing could be stored, since all of it was refused; problems has the reasons"
+        return {"code": ALL_REFUSED, "detail": told}
 
     def _opened(self, upload: tasks.Upload) -> BinaryIO:
         try:

@@ -1,5 +1,6 @@
 """Documents as a reader of the collection sees them: pages of summaries, and one document whole."""
 
+import posixpath
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,12 @@ from indexer.store.storable import is_text
 from indexer.store.tables import DocumentRow, PassageRow
 from search.errors import InvalidInput, UnknownDocument
 from search.model import MetadataValue
+from search.registry import nearest
+
+KEYS_LIKE = 3
+KEYS_COMPARED = 1000
+KEY_COMPARED_MAX = 200
+"""Comparing the spelling of longer keys would take long, and nobody types them."""
 
 
 def page(
@@ -34,6 +41,22 @@ def page(
     metadata = metadata_of(connection, [row.id for row in rows[:limit]])
     documents = [_summary(row, metadata[row.id]) for row in rows[:limit]]
     return DocumentPage(documents, total, documents[-1].key if len(rows) > limit else None)
+
+
+def keys_like(connection: Connection, collection: Collection, key: str) -> list[str]:
+    """Return up to three keys that ``key`` may be a slip for: they hold its last part, or are spelt alike.
+
+    Spelling is compared with the first thousand keys alone, which takes milliseconds.
+    """
+    name = posixpath.basename(key.rstrip("/"))
+    mine = (
+        sa.select(DocumentRow.key).where(DocumentRow.collection_id == collection.id).order_by(DocumentRow.key)
+    )
+    if not name or not is_text(key) or len(key) > KEY_COMPARED_MAX:
+        return []
+    holding = mine.where(DocumentRow.key.icontains(name, autoescape=True)).limit(KEYS_LIKE)
+    found = list(connection.execute(holding).scalars())
+    return found or nearest(key, connection.execute(mine.limit(KEYS_COMPARED)).scalars())
 
 
 def detail(connection: Connection, collection: Collection, key: str) -> DocumentDetail:

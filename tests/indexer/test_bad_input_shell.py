@@ -346,7 +346,10 @@ def test_a_number_below_zero_is_a_word_of_the_question(home, shell, given):
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["similar", "nothing"], "unknown_document", "nothing is stored under the key 'nothing'"),
+        (["similar", "nothing"], "unknown_document", "'nothing'; a file's key is the name of the folder"),
+        (["similar", "K1"], "unknown_document", "the key 'K1'; the nearest there is: 'k1'"),
+        (["similar", "0"], "unknown_document", "the key '0'; the nearest there is: 'k0'"),
+        (["similar", "%"], "unknown_document", "the key '%'; a file's key is"),
         (["similar", "k0", "-n", "0"], "invalid_input", "limit is 0"),
         (["similar", "k0", "--unlike", "nothing"], "unknown_document", "'nothing'"),
         (["similar", "k0", "-c", "nowhere"], "unknown_collection", "'nowhere'"),
@@ -739,9 +742,17 @@ def test_sync_without_sub_folders_leaves_what_lies_in_them(notes, ingest, home):
 
 def test_a_file_that_is_read_under_another_key_now_is_there_once(notes, ingest, home):
     ingest(notes)
+    (notes / "two.jsonl").write_text(lines(record("r1"), record("r3")), "utf-8")
+    assert ingest("--sync", notes)[1]["notes"] == []  # a record that is gone is no file under another key
     status, summary = ingest("--sync", notes / "1.txt")
     assert (status, summary["created"], summary["deleted"]) == (0, 1, 1)
-    assert keys(home) == OTHERS | NOTES - {"notes/1.txt"} | {"1.txt"}
+    assert keys(home) == OTHERS | NOTES - {"notes/1.txt", "r2"} | {"1.txt", "r3"}
+    assert [
+        note.startswith("note: 1 file was stored before under another key") for note in summary["notes"]
+    ] == [True]
+    notes.rename(notes.parent / "moved")
+    (notes.parent / "notes").symlink_to(notes.parent / "moved")
+    assert ingest("--sync", notes / "deep")[1]["notes"] == []  # it lies elsewhere, so it is another file
 
 
 def test_paths_of_a_sync_may_lie_in_one_another(notes, ingest, home):

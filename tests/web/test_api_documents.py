@@ -321,6 +321,19 @@ def test_files_are_taken_worked_on_and_found(client, collection, work):
     assert [found["id"] for found in listed] == [task["id"]]
 
 
+def test_a_task_whose_files_were_all_refused_has_failed(client, collection, work):
+    place = upload(client, collection, ("empty.txt", b""), ("also.txt", b"")).headers["Location"]
+    work()
+    task = client.get(place).json
+    assert (task["state"], task["stored"], task["error"]["code"]) == ("failed", 0, "all_refused")
+    assert [problem["code"] for problem in task["problems"]] == ["empty_input", "empty_input"]
+    for _ in range(2):  # the second time its file is unchanged, which is no failure
+        place = upload(client, collection, ("empty.txt", b""), ("a.txt", b"An otter.")).headers["Location"]
+        work()
+        task = client.get(place).json
+        assert (task["state"], task["error"], len(task["problems"])) == ("succeeded", None, 1)
+
+
 def test_what_a_document_says_of_its_dates_is_told(client, collection, work):
     said = {"date": "2019-03-04T05:06:07+08:00", "last-modified": "2020-01-02"}
     head = "".join(f'<meta name="{name}" content="{date}">' for name, date in said.items())
