@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from indexer.extracts import extract, relative
+from indexer.line_ends import JOINT, paper_joined
 from indexer.shell import options
 from search.errors import InvalidInput
 from search.model import MODES, SIMILAR_MODES, Hit, SearchRequest, SearchResult, SimilarRequest
@@ -165,7 +166,7 @@ def print_result(result: SearchResult, console: Console) -> None:
         console.print(NOTHING_RELEVANT, style="yellow", soft_wrap=True)
     for rank, hit in enumerate(result.hits, start=1):
         console.print(_heading(rank, hit))
-        for text in (_passage(hit), *(Text(line, style="dim") for line in _explained(hit))):
+        for text in (*_passage(hit), *(Text(line, style="dim") for line in _explained(hit))):
             console.print(Padding(text, (0, 0, 0, 4), expand=False))
         console.print()
     for problem in result.degraded:
@@ -220,13 +221,13 @@ def _number(fact: Any) -> str:
     return " ".join(map(str, fact)) if isinstance(fact, list) else str(fact)
 
 
-def _passage(hit: Hit) -> Text:
-    """Return the part of the passage that holds most of its highlights."""
+def _passage(hit: Hit) -> list[Text]:
+    """Return the part of the passage that holds most of its highlights, in the lines that mean something."""
     passage = hit.passage
-    text, spans = Text(passage.text), relative(hit.highlights, passage.start, len(passage.text))
+    text, spans = Text(paper_joined(passage.text)), relative(hit.highlights, passage.start, len(passage.text))
     for span in spans:
         text.stylize("bold yellow" if span.weight > FAINT else "yellow", span.start, span.end)
-    part = extract(passage.text, spans)
+    part = extract(text.plain, spans)
     before, after = "…" if part.start else "", "…" if part.end < len(text) else ""
-    line = Text.assemble(before, text[part.start : part.end], after)
-    return Text(" ").join(line.split("\n"))
+    whole = Text("").join(Text.assemble(before, text[part.start : part.end], after).split(JOINT))
+    return [line for line in whole.split("\n") if line.plain.strip()]

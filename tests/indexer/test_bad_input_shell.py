@@ -435,6 +435,17 @@ def test_a_collection_whose_documents_have_no_fields_says_so(tmp_path, home, she
     assert told.endswith("'year'; none of them has any but those that begin with document.")
 
 
+def test_lines_that_mean_something_are_shown_as_lines(tmp_path, home, shell):
+    prose = "Compost feeds the soil of a garden, and worms carry it\ninto the ground every autumn."
+    (tmp_path / "soil.md").write_text(f"# Soil\n\n{prose}\n\n- turn it weekly\n- keep it damp\n", "utf-8")
+    assert shell("ingest", tmp_path / "soil.md", "--home", home)[0] == 0
+    status, out, _ = shell("search", "--home", home, "-n", "1", "compost")
+    assert status == 0
+    shown = [line.strip() for line in out.splitlines()]
+    start = shown.index(prose.replace("\n", " "))
+    assert shown[start : start + 3] == [prose.replace("\n", " "), "- turn it weekly", "- keep it damp"]
+
+
 # Exit status
 
 

@@ -4,14 +4,16 @@ No markup is made here and no text is searched: the spans are those of the hit, 
 on the page is what was matched.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from indexer.extracts import extract, relative
+from indexer.line_ends import paper_joined, shown
 from search.model import Highlight, PassageText
-from web.pages.line_ends import all_joined, shown
 
 DEPTHS = 4
+EMPTY_LINES = re.compile(r"\n\s*\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ def excerpt(passage: PassageText, highlights: Sequence[Highlight]) -> Excerpt:
 
     ``highlights`` are offsets in the document, as in a ``Hit``; parts outside the passage are left out.
     """
-    text = all_joined(passage.text)
+    text = paper_joined(passage.text)
     spans = relative(highlights, passage.start, len(text))
     part = extract(text, spans)
     found = pieces(text[part.start : part.end], relative(spans, part.start, part.end - part.start))
@@ -46,7 +48,7 @@ def excerpt(passage: PassageText, highlights: Sequence[Highlight]) -> Excerpt:
 
 def whole(passage: PassageText, highlights: Sequence[Highlight]) -> list[Piece]:
     """Return all of a passage, with its highlights."""
-    text = all_joined(passage.text)
+    text = paper_joined(passage.text)
     return _shown(pieces(text, relative(highlights, passage.start, len(text))))
 
 
@@ -64,4 +66,4 @@ def pieces(text: str, spans: Sequence[Highlight]) -> list[Piece]:
 
 
 def _shown(found: Sequence[Piece]) -> list[Piece]:
-    return [Piece(shown(piece.text), piece.depth) for piece in found]
+    return [Piece(EMPTY_LINES.sub("\n", shown(piece.text)), piece.depth) for piece in found]

@@ -11,8 +11,8 @@ The lines of a PDF are joined where only its paper ended them.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from indexer.line_ends import paper_joined, shown
 from indexer.records import DocumentDetail, PassagePlace
-from web.pages.line_ends import paper_joined, shown
 
 PDF = "application/pdf"
 BLOCKS_PER_PAGE = 200

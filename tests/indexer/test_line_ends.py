@@ -1,8 +1,7 @@
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from web.pages.line_ends import all_joined, paper_joined, shown
+from indexer.line_ends import PAPER_MIN, paper_joined, shown
 
 ENGLISH = """Habitat
 Giant pandas live in the mountains of central China, and most of
@@ -45,23 +44,27 @@ def test_chinese_lines_are_joined_without_a_space():
     ]
 
 
-def test_an_excerpt_flows_on():
-    assert shown(all_joined("one\ntwo  \n 三\n四\n")) == "one two    三四\n"
-
-
 def test_an_empty_text_stays_empty():
-    assert paper_joined("") == all_joined("") == ""
+    assert paper_joined("") == ""
 
 
 @given(st.text(alphabet="ab 竹-\n", max_size=60))
 def test_offsets_hold_and_only_white_space_changes(text):
-    for joined in (paper_joined(text), all_joined(text)):
-        assert len(joined) == len(text)
-        assert all(new == old or old.isspace() for new, old in zip(joined, text, strict=True))
+    joined = paper_joined(text)
+    assert len(joined) == len(text)
+    assert all(new == old or old.isspace() for new, old in zip(joined, text, strict=True))
 
 
-@pytest.mark.parametrize("join", [all_joined, paper_joined])
-def test_a_long_run_of_blanks_is_read_once(join):
+def test_narrow_lines_and_items_of_lists_stay():
+    narrow = "Plant | Water\nTomato | daily\nCactus | monthly"
+    assert paper_joined(narrow) == narrow
+    wide = "- " + "x" * PAPER_MIN  # the widest, and so full
+    assert paper_joined(f"{wide}\n{wide}\n1. {wide}\n* {wide}\n-{wide}") == (
+        f"{wide}\n{wide}\n1. {wide}\n* {wide} -{wide}"
+    )
+
+
+def test_a_long_run_of_blanks_is_read_once():
     # Looked for again from each of its blanks, it would take minutes.
-    text = "a" + " " * 300_000 + "b\nc" + "\u3000\t" * 100_000
-    assert join(text) == text.replace("\n", " ")
+    text = "a" * 20 + " " * 300_000 + "b\n" + "c" * 20 + "\u3000\t" * 100_000
+    assert paper_joined(text) == text.replace("\n", " ")

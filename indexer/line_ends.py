@@ -1,9 +1,9 @@
 """Line ends that are no more than the width of the paper, told from those that mean something.
 
-The text of a PDF comes in the lines of its pages.  On a screen of another width these lines break
-twice, so a page joins them; stored text and offsets stay as they are.  Both functions return a text
-of the same length, so that offsets still hold: a joined line end has become a space, or ``JOINT``
-between two Chinese characters and after a hyphen, which ``shown`` leaves out.
+The text of a PDF comes in the lines of its pages, and many a text file in lines of 72 columns.  On a
+screen of another width these lines break twice, so pages and the shell join them; stored text and offsets
+stay as they are.  A joined text has the same length, so that offsets still hold: a joined line end has
+become a space, or ``JOINT`` between two Chinese characters and after a hyphen, which ``shown`` leaves out.
 """
 
 import re
@@ -12,31 +12,30 @@ JOINT = "\0"
 """Stands where nothing is to be shown; no stored text holds it."""
 FULL = 0.8
 """A line this wide, as a part of the widest ones, was ended by the paper; a shorter one by its writer."""
+PAPER_MIN = 20
+"""Columns; no paper is as narrow as that, so shorter lines are those of a list, a table or a poem."""
 WIDEST_RANK = 0.9
 """The quantile of line widths that counts as the width of the paper; a few lines stand out."""
 
 WIDE = re.compile(r"[\u1100-\u115f\u2e80-\u33ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff01-\uff60]+")
-LINE_END = re.compile(r"(?<![^\S\n])[^\S\n]*\n(?=[^\S\n]*\S)")
-"""With the white space before it, looked for from its first character only: a run of blanks is read once."""
+LINE_END = re.compile(r"(?<![^\S\n])[^\S\n]*\n(?=[^\S\n]*\S)(?![^\S\n]*(?:[-*•]|\d+\.)[^\S\n])")
+"""With the white space before it, looked for from its first character only: a run of blanks is read once.
+One before an item of a list means something."""
 
 
 def paper_joined(text: str) -> str:
     """Join each full line with the next; headings, lists, verses and ends of paragraphs are shorter."""
     widths = sorted(filter(None, (_width(line) for line in text.split("\n"))))
-    if not widths:
+    widest = widths[int(WIDEST_RANK * (len(widths) - 1))] if widths else 0
+    if widest < PAPER_MIN:
         return text
-    full = FULL * widths[int(WIDEST_RANK * (len(widths) - 1))]
+    full = FULL * widest
 
     def joined(end: re.Match[str]) -> str:
         line = text[text.rfind("\n", 0, end.start()) + 1 : end.start()]
         return _joint(text, end) if _width(line) >= full else end[0]
 
     return LINE_END.sub(joined, text)
-
-
-def all_joined(text: str) -> str:
-    """Join all lines, as an excerpt needs it."""
-    return LINE_END.sub(lambda end: _joint(text, end), text)
 
 
 def shown(text: str) -> str:
