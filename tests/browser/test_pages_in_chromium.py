@@ -86,6 +86,16 @@ def test_the_table_of_words_opens_by_keyboard_and_says_in_numbers_what_its_shade
     one(browser, ".why summary").send_keys(Keys.ENTER)
     wait(browser, lambda page: one(page, ".heat table").is_displayed())
     assert one(browser, "html").value_of_css_property("color-scheme") == "light dark"
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": 360, "height": 700, "deviceScaleFactor": 1, "mobile": True},
+    )
+    box, total = one(browser, ".heat").rect, one(browser, ".heat tbody td:last-child").rect
+    assert (
+        one(browser, ".heat table").rect["width"] > box["width"]
+    )  # it scrolls, and the totals stay in sight
+    assert total["x"] + total["width"] <= box["x"] + box["width"] + 1
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
     told = call(site, "POST", f"/v1/collections/heat-{language}/search", {"query": question, "explain": True})
     (hit,) = told["hits"]
