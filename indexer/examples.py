@@ -199,7 +199,7 @@ def _passages_of(connection: Connection, found: Collection, given: Sequence[str 
                 f"the nearest there is: {', '.join(map(repr, near))}"
                 if near
                 else "a file's key is the name of the folder that was ingested and the path in it "
-                "(papers/2019/wings.pdf); what was just uploaded is stored when its task has ended"
+                "(papers/2019/wings.pdf); if it was just uploaded, wait for its task"
             )
             raise UnknownDocument(f"nothing is stored under the key {key[:200]!r}; {cure}", key=key[:200])
     passages.require(connection, found, numbers)
