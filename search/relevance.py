@@ -7,10 +7,11 @@ The relevance of a passage is the share of such questions whose best passage sco
     relevance(s) = Phi((s - m) / d)
 
 Some of these questions will have an answer in the collection after all, and theirs are the highest scores.
-So the normal distribution is fitted where they do not reach: to the lowest tenth and three tenths.
+So the normal distribution is fitted where they do not reach: to the lowest tenth and four tenths.
 
-Of five judged collections, each asked the questions of those about other subjects, 96 % or more of these were
-answered at a relevance below .9, and at most 2 % of the good answers to their own.
+Five judged collections were asked the questions of those about other subjects: 93 to 99 % of these were told
+that nothing is relevant, and so were own questions with 0 to 4 % of R@10.  A collection that answers much of
+what the shipped questions ask loses more, and needs judgements: see ``refined``.
 
 Source: the idea is that of score normalisation by a cohort of impostors; Auckenthaler, Carey and
 Lloyd-Thomas, Score normalization for text-independent speaker verification systems, Digital Signal Processing
@@ -36,7 +37,7 @@ PASSAGES_MIN = 50
 SCORES_MIN = 20
 """Scores, of either kind, that anything is concluded from."""
 
-_LOW, _HIGH = 0.1, 0.3
+_LOW, _HIGH = 0.1, 0.4
 _SPREAD_MIN = 1e-3
 
 

@@ -22,7 +22,7 @@ def test_centre_and_spread_are_those_of_the_usual_scores():
 
 def test_questions_that_have_an_answer_after_all_do_not_move_it():
     usual = sorted(normal_scores(0.31, 0.07))
-    answered = [score if place < 401 else score + 0.5 for place, score in enumerate(usual)]
+    answered = [score if place < 601 else score + 0.5 for place, score in enumerate(usual)]
     assert calibrated(answered) == calibrated(usual)
     assert np.std(answered) > 2 * np.std(usual)
 
