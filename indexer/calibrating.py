@@ -19,7 +19,7 @@ from indexer.token_states import codec_of
 from search.encoders.base import Language, token_encoder
 from search.encoders.built_in_texts import LANGUAGES, questions
 from search.engine import Answer, Engine
-from search.errors import InvalidInput
+from search.errors import InvalidInput, NotCalibrated
 from search.evaluation.judged import Judged
 from search.model import SearchRequest
 from search.question import prepare
@@ -40,8 +40,8 @@ HITS = 10
 CHANGED_SHARE = 0.25
 
 
-class Unranked(Exception):
-    """Attention does not rank all answers now, so nothing can be said of its scores."""
+class Stopped(Exception):
+    """Whoever calibrates was told to stop."""
 
 
 class Calibrator:
@@ -56,6 +56,7 @@ class Calibrator:
 
         Raises:
             UnknownCollection: the collection was deleted in the meantime.
+            NotCalibrated: attention does not rank all answers now.
             StorageFull, StoreBusy: it is not stored.
         """
         encoder = token_encoder(self._service.models.encoder_of(found))
@@ -73,10 +74,9 @@ class Calibrator:
         if due:
             try:
                 calibrate(self._service, found.name, None, known, stopped)
-            except Unranked:
-                return False  # its token states are still being made
-        if not stopped():
-            self._seen[found.id] = (found.change_number, now)
+            except Stopped:
+                return False
+        self._seen[found.id] = (found.change_number, now)
         return due
 
 
@@ -100,7 +100,8 @@ def calibrate(
         UnknownCollection: there is no such collection, or it was deleted in the meantime.
         InvalidInput: it has too few passages, its encoder has no token states, or too few of the judged
             questions find their answers.
-        Unranked: not all of its passages have token states.
+        NotCalibrated: token states are missing or damaged, or what was learned is.
+        Stopped: ``stopped`` said so.
     """
     with service.database.read() as connection:
         found = collections.get(connection, name)
@@ -147,19 +148,20 @@ def usual_scores(
     """Return what the best passage scores for shipped questions, every sixth from number ``begin`` on.
 
     Raises:
-        Unranked: attention does not rank now, or whoever asks was told to stop.
+        NotCalibrated: attention does not rank now.
+        Stopped: ``stopped`` said so.
     """
     scores = []
     for question in questions(spoken)[begin::EVERY]:
         if stopped():
-            raise Unranked
+            raise Stopped
         answer = attended(service, name, question)
         scores += [] if answer.evidence is None else [answer.evidence]
     return scores
 
 
 def attended(service: Service, name: str, question: str) -> Answer:
-    """Return a page that answers a question; raise ``Unranked`` where attention does not rank it."""
+    """Return a page that answers a question; raise ``NotCalibrated`` where attention does not rank it."""
     with service.database.read() as connection:
         found = collections.get(connection, name)
     encoder = service.models.encoder_of(found)
@@ -169,12 +171,15 @@ def attended(service: Service, name: str, question: str) -> Answer:
     def look(engine: Engine, connection: Connection) -> Answer:
         ranker, problem = service.rankers.of(connection, found, encoder)
         if problem:
-            raise Unranked
+            raise NotCalibrated(f"{name} cannot be calibrated: {problem}")
         return replace(engine, ranker=ranker).answer(prepared, None)
 
     answer = service.at_one_state(found, look)
     if answer.mode != "attention":
-        raise Unranked
+        raise NotCalibrated(
+            f"{name} cannot be calibrated before all of its passages have token states that are whole; "
+            "`xunyi worker --once` makes them"
+        )
     return answer
 
 

@@ -1,5 +1,6 @@
 """What an ingest does for the caches when all is stored, and what it tells where that is left undone."""
 
+from contextlib import suppress
 from datetime import timedelta
 
 from indexer import lexical_caches
@@ -10,7 +11,7 @@ from indexer.store import collections, token_states
 from indexer.store.collections import Collection
 from indexer.token_states import codec_of
 from search.encoders.base import token_encoder
-from search.errors import CacheLocked, StorageFull, StoreBusy
+from search.errors import CacheLocked, NotCalibrated, StorageFull, StoreBusy
 
 LATE = timedelta(minutes=2)
 """A keeper follows within seconds, unless it is at hundreds of thousands of passages, or is stuck."""
@@ -30,7 +31,8 @@ def keep_caches(service: Service, collection: str) -> list[str]:
             if service.keeper.due(found):
                 service.keeper.fold(found, service.models.encoder_of(found))
             left = _fill(service, found)
-            Calibrator(service).calibrate(found)
+            with suppress(NotCalibrated):  # what is in the way has been told: token states are missing
+                Calibrator(service).calibrate(found)
             return left
     except CacheLocked:
         return [_left_to_keeper(service, found)]

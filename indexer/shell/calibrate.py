@@ -4,10 +4,8 @@ from pathlib import Path
 
 import click
 
-from indexer.calibrating import Unranked
 from indexer.calibrating import calibrate as run_calibration
 from indexer.shell import options
-from search.errors import NotCalibrated
 from search.evaluation.judged import read_judgements
 
 
@@ -25,12 +23,7 @@ def calibrate(collection: str, judgements: Path | None, as_json: bool, home: str
     """Find out what passages score for questions that have no answer, to tell what is relevant."""
     judged = None if judgements is None else read_judgements(judgements)
     with options.service(home) as service:
-        try:
-            made = run_calibration(service, collection, judged)
-        except Unranked:
-            raise NotCalibrated(
-                "not all passages have token states yet; run `xunyi worker --once` and calibrate then"
-            ) from None
+        made = run_calibration(service, collection, judged)
     if as_json:
         options.print_json({"collection": collection, "calibrations": made})
         return

@@ -4,13 +4,17 @@ import json
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from indexer.calibrating import Calibrator
 from indexer.cli import run
 from indexer.ingest import ingest_paths
 from indexer.service import Service
 from indexer.settings import Settings
 from indexer.store import calibrations, collections
+from indexer.store.tables import CalibrationRow, TokenStatesRow
 from indexer.worker import Worker
+from search.errors import NotCalibrated
 from web.app import create_app
 from web.service import EXTENSION
 
@@ -180,3 +184,19 @@ def test_judged_answers_have_their_say_and_keep_it(settings, service, capsys):
     assert run(arguments) == 0
     plain = json.loads(capsys.readouterr().out)["calibrations"]
     assert {one["level"] for one in plain.values()} == {0.9}
+
+
+def test_what_attention_does_not_rank_is_not_calibrated(settings, service, capsys):
+    """The last of this file, since it leaves the home with damaged token states."""
+    with service.database.write() as connection:
+        connection.execute(sa.update(TokenStatesRow).values(states=b"damaged"))
+        connection.execute(sa.delete(CalibrationRow))
+    with service.database.read() as connection:
+        found = collections.get(connection, "demo")
+    with pytest.raises(NotCalibrated, match="worker --once"):
+        Calibrator(service).calibrate(found)
+    assert run(["calibrate", "-c", "demo", "--home", str(settings.home)]) == 2
+    assert "token states that are whole" in capsys.readouterr().err
+    with service.database.read() as connection:
+        assert calibrations.of_collection(connection, found) == {}
+    assert not Calibrator(service).calibrate(found, stopped=lambda: True)
