@@ -18,7 +18,15 @@ from pathlib import Path
 from unicodedata import unidata_version
 
 from search.text.chinese import Segmenter
-from search.text.english import COMPOUND, THOUSANDS, Piece, compound_terms, number_terms, stop_words
+from search.text.english import (
+    COMPOUND,
+    THOUSANDS,
+    Piece,
+    compound_terms,
+    may_begin,
+    number_terms,
+    stop_words,
+)
 from search.text.normalize import fold
 from search.text.scripts import HAN, UNSPACED
 
@@ -76,6 +84,7 @@ class Analyzer:
         return [term for term, _, _ in self._pieces(fold(text).text)]
 
     def _pieces(self, text: str, wanted: Collection[str] | None = None) -> Iterator[Piece]:
+        initials = None if wanted is None else {term[:1] for term in wanted}
         for run in _RUN.finditer(text):
             match run.lastgroup:
                 case "han":
@@ -87,7 +96,8 @@ class Analyzer:
                 case "thousands":
                     yield from number_terms(run.group(), run.start())
                 case _:
-                    yield from compound_terms(run.group(), run.start())
+                    if initials is None or may_begin(run.group(), initials):
+                        yield from compound_terms(run.group(), run.start())
 
     def _chinese(self, run: str, at: int) -> Iterator[Piece]:
         stopped = stop_words("chinese")

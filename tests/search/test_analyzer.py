@@ -80,6 +80,14 @@ def test_tokens_among_wanted_terms_are_those_of_all_tokens(text, query):
         assert SHARED.tokens_among(text, wanted) == [token for token in every if token.term in wanted]
 
 
+def test_no_word_is_passed_over_whatever_its_stem():
+    words = (
+        "Dying skies, LYING idly; tying ugly early only singly gently. yes Yellow toy a I " + "q" * 64 + "ab"
+    )
+    for token in SHARED.tokens(words):
+        assert token in SHARED.tokens_among(words, {token.term})
+
+
 def test_traditional_words_are_found_among_simplified_ones():
     found = SHARED.tokens_among("這個資料庫很大。麵包變硬。", SHARED.terms("数据 資料庫"))
     assert (found[0].start, found[-1].end) == (2, 5)
