@@ -40,7 +40,7 @@ _own = local()  # a stemmer must not be used by two threads at once
 
 
 def may_begin(compound: str, initials: Collection[str]) -> bool:
-    """Return whether a term of ``compound`` may begin with one of ``initials``; only a plain word is looked at.
+    """Return whether a term of ``compound`` may begin with one of ``initials``; only plain words are told.
 
     The stemmer leaves the first letter of a word alone.
     """
