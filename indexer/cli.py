@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
 from typing import Any
@@ -107,6 +108,7 @@ def run(arguments: list[str]) -> int:
         # Not ``group.main``, which ends the process by itself when a reader goes away.
         with group.make_context("xunyi", list(arguments)) as context:
             status: Any = group.invoke(context)
+        _write_out()
     except click.exceptions.Exit as ended:
         return ended.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
@@ -123,10 +125,25 @@ def run(arguments: list[str]) -> int:
     except OSError as error:
         if error.errno not in FULL:
             return _bug()
+        with suppress(OSError):
+            _write_out()
         return _told(f"the disk is full; free some space and try again ({StorageFull.code})")
     except Exception:
         return _bug()
     return status if isinstance(status, int) else 0
+
+
+def _write_out() -> None:
+    """Write what is held back; what cannot be written is let go, or it would be tried again at the end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _drop_output()
+        raise
+
+
+def _drop_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _wrong_use(error: click.ClickException) -> str:
@@ -146,7 +163,7 @@ def _bug() -> int:
 
 def _reader_gone() -> int:
     """End quietly: whoever read the output (`| head`) has had enough of it."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _drop_output()
     return 0
 
 

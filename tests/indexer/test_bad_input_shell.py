@@ -493,10 +493,14 @@ def test_a_reader_that_goes_away_is_no_failure(home, how):
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_output_that_cannot_be_written_is_told(home):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_cannot_be_written_is_told(home, unbuffered):
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
     command = [sys.executable, "-m", "indexer.cli", "search", "otter", "--json", "--home", str(home)]
     with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, timeout=60, check=False, env=environment
+        )
     assert done.returncode == 2 and done.stderr.startswith(b"xunyi: the disk is full")
 
 

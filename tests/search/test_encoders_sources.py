@@ -130,7 +130,8 @@ def test_names_and_what_reads_them(folder):
 
 
 @pytest.mark.parametrize("name", ["", "telepathy", "a/b/c", "../models", "-/ b", "http://x/y"])
-def test_what_can_be_no_model_is_unknown(name):
+def test_what_can_be_no_model_is_unknown(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # whatever folders there are beside the tests
     with pytest.raises(UnknownName, match="choose one of: minilm-en, multilingual-e5-small") as error:
         check_name(name)
     assert error.value.details == {"known": ["minilm-en", "multilingual-e5-small"]}
