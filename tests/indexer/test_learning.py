@@ -15,6 +15,8 @@ from indexer.service import Service
 from indexer.settings import Settings
 from indexer.store.tables import RankerRow, TaskRow
 
+pytestmark = pytest.mark.slow  # a collection is trained before anything is asked: a minute
+
 THINGS = "kettle lantern saddle anchor violin candle ladder mirror bucket hammer".split()
 PLACES = "harbour orchard station chapel market valley".split()
 FACTS = (
