@@ -105,18 +105,18 @@ def calibrate(
     """
     with service.database.read() as connection:
         found = collections.get(connection, name)
-        count = passages.count(connection, found.id)
     encoder = token_encoder(service.models.encoder_of(found))
     if encoder is None:
         raise InvalidInput("this collection's encoder has no token states, so there is nothing to calibrate")
+    with service.database.read() as connection:
+        count = passages.count(connection, found.id)
+        holds_for = made_of(connection, found, codec_of(encoder))
     if count < PASSAGES_MIN:
         raise InvalidInput(
             f"{name} has {count} passages; of fewer than {PASSAGES_MIN} nothing can be said of what is usual"
         )
-    with service.database.read() as connection:
-        holds_for = made_of(connection, found, codec_of(encoder))
-    made = {spoken: calibrated(usual_scores(service, name, spoken, 0, stopped)) for spoken in LANGUAGES}
-    answers = {} if judged is None else answers_found(service, name, judged)
+    made = {spoken: calibrated(usual_scores(service, found, spoken, stopped)) for spoken in LANGUAGES}
+    answers = {} if judged is None else answers_found(service, found, judged)
     enough = {spoken: parts for spoken, parts in answers.items() if len(parts) >= SCORES_MIN}
     if judged is not None and not enough:
         raise InvalidInput(
@@ -143,27 +143,25 @@ def calibrate(
 
 
 def usual_scores(
-    service: Service, name: str, spoken: Language, begin: int, stopped: Callable[[], bool] = lambda: False
+    service: Service, found: Collection, spoken: Language, stopped: Callable[[], bool]
 ) -> list[float]:
-    """Return what the best passage scores for shipped questions, every sixth from number ``begin`` on.
+    """Return what the best passage scores for every sixth of the shipped questions.
 
     Raises:
         NotCalibrated: attention does not rank now.
         Stopped: ``stopped`` said so.
     """
     scores = []
-    for question in questions(spoken)[begin::EVERY]:
+    for question in questions(spoken)[::EVERY]:
         if stopped():
             raise Stopped
-        answer = attended(service, name, question)
+        answer = attended(service, found, question)
         scores += [] if answer.evidence is None else [answer.evidence]
     return scores
 
 
-def attended(service: Service, name: str, question: str) -> Answer:
+def attended(service: Service, found: Collection, question: str) -> Answer:
     """Return a page that answers a question; raise ``NotCalibrated`` where attention does not rank it."""
-    with service.database.read() as connection:
-        found = collections.get(connection, name)
     encoder = service.models.encoder_of(found)
     request = SearchRequest(question, limit=HITS, mode="attention", highlight=False)
     prepared = prepare(request, encoder, service.analyzer)
@@ -171,24 +169,24 @@ def attended(service: Service, name: str, question: str) -> Answer:
     def look(engine: Engine, connection: Connection) -> Answer:
         ranker, problem = service.rankers.of(connection, found, encoder)
         if problem:
-            raise NotCalibrated(f"{name} cannot be calibrated: {problem}")
+            raise NotCalibrated(f"{found.name} cannot be calibrated: {problem}")
         return replace(engine, ranker=ranker).answer(prepared, None)
 
     answer = service.at_one_state(found, look)
     if answer.mode != "attention":
         raise NotCalibrated(
-            f"{name} cannot be calibrated before all of its passages have token states that are whole; "
+            f"{found.name} cannot be calibrated before all of its passages have token states that are whole; "
             "`xunyi worker --once` makes them"
         )
     return answer
 
 
-def answers_found(service: Service, name: str, judged: Judged) -> dict[Language, list[float]]:
+def answers_found(service: Service, asked: Collection, judged: Judged) -> dict[Language, list[float]]:
     """Return by language the evidence of the best judged answer of each question that has one on its page."""
     found: dict[Language, list[float]] = {spoken: [] for spoken in LANGUAGES}
     for query in judged.queries:
         answers = {key for key, grade in judged.judgements[query.id].items() if grade > 0}
-        hits = attended(service, name, query.text).hits
+        hits = attended(service, asked, query.text).hits
         told = [evidence(hit.parts) for hit in hits if hit.key in answers]
         if told:
             found[language_of(query.text)].append(max(told))

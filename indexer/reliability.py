@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from indexer.calibrating import EVERY, attended, calibrate
 from indexer.service import Service
 from indexer.store import calibrations, collections
+from indexer.store.collections import Collection
 from search.encoders.base import Language
 from search.encoders.built_in_texts import questions
 from search.errors import InvalidInput
@@ -83,12 +84,13 @@ def reliability(service: Service, name: str, judged: Judged, foreign: Judged | N
         InvalidInput: it cannot be calibrated, or no foreign question is in the language of the judged ones.
     """
     with service.database.read() as connection:
-        known = calibrations.of_collection(connection, collections.get(connection, name))
+        found = collections.get(connection, name)
+        known = calibrations.of_collection(connection, found)
     made = calibrate(service, name, None, known)
-    own = [_asked(service, name, made, query.text, judged.judgements[query.id]) for query in judged.queries]
+    own = [_asked(service, found, made, query.text, judged.judgements[query.id]) for query in judged.queries]
     spoken = {asked.spoken for asked in own}
     texts = [query.text for query in foreign.queries] if foreign else _unused(spoken)
-    others = [_asked(service, name, made, text, {}) for text in texts if language_of(text) in spoken]
+    others = [_asked(service, found, made, text, {}) for text in texts if language_of(text) in spoken]
     if not others:
         raise InvalidInput("no foreign question is in the language of the judged ones")
     return Reliability(
@@ -106,9 +108,13 @@ def _unused(spoken: set[Language]) -> list[str]:
 
 
 def _asked(
-    service: Service, name: str, made: Mapping[Language, Calibration], text: str, judged: Mapping[str, int]
+    service: Service,
+    asked: Collection,
+    made: Mapping[Language, Calibration],
+    text: str,
+    judged: Mapping[str, int],
 ) -> _Asked:
-    answer, spoken = attended(service, name, text), language_of(text)
+    answer, spoken = attended(service, asked, text), language_of(text)
     answers = {key for key, grade in judged.items() if grade > 0}
     found = [made[spoken].relevance(evidence(hit.parts)) for hit in answer.hits if hit.key in answers]
     return _Asked(
