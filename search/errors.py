@@ -100,6 +100,12 @@ class NoText(SearchError):
     code = "no_text"
 
 
+class TooLittleToLearn(SearchError):
+    """The collection has too few passages or words for what was to be learned from it."""
+
+    code = "too_little_to_learn"
+
+
 class UnknownFileType(SearchError):
     """The file is of a type no reader takes, or its content is not what its extension says."""
 

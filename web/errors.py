@@ -37,6 +37,7 @@ STATUS: dict[type[SearchError], int] = {
     errors.DuplicateKey: 409,
     errors.EmptyInput: 422,
     errors.NoText: 422,
+    errors.TooLittleToLearn: 422,
     errors.UnknownFileType: 422,
     errors.BrokenFile: 422,
     errors.EncryptedFile: 422,

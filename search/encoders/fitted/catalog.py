@@ -1,0 +1,14 @@
+"""Every kind of encoder that is fit on a collection: what fits it, and what opens the files of the fit.
+
+The tables are data: another kind is a line in each and its files.  A trainer may import torch, so that only
+a child process runs one; what opens the files may not.
+"""
+
+from search.encoders.fitted.base import FittedEncoder
+from search.registry import Registry
+
+TRAINERS: Registry[None] = Registry("encoder to fit", {})
+"""``TRAINERS.create(kind, fit=Fit(...))`` runs a ``Trainer``."""
+
+OPENERS: Registry[FittedEncoder] = Registry("fitted encoder", {})
+"""``OPENERS.create(kind, folder=..., analyzer=...)`` opens files that somebody has proved to be whole."""
