@@ -198,9 +198,7 @@ def _raw_answerer(service: Service) -> Answerer:
     """Return a system of plain cosines between raw vectors, to see what centring is worth."""
     with service.database.read() as connection:
         collection = collections.get(connection, COLLECTION)
-        blocks = list(
-            passages.vector_blocks(connection, collection.id, collection.encoder_id, collection.dimension)
-        )
+        blocks = list(passages.vector_blocks(connection, collection))
     encoder = service.models.encoder_of(collection)
     rows = ExactIndex(
         np.concatenate([ids for ids, _ in blocks]), np.concatenate([rows for _, rows in blocks])

@@ -22,13 +22,15 @@ from sqlalchemy.engine import Connection
 from indexer.store import changes, collections, passages
 from indexer.store.collections import Collection, lock
 from indexer.store.sessions import Database
-from indexer.store.tables import CollectionRow, GenerationRow
-from search.arrays import Ids, Matrix, Vector
+from indexer.store.tables import GenerationRow
+from search.arrays import Ids, Vector
 from search.artifacts import DamagedArtifact, describe, publish, verify
 from search.centring import centred, passage_mean
 from search.encoders.base import Encoder
 from search.vectors.base import Mask, VectorIndex
 from search.vectors.faiss_index import FlatFile, GraphFile, write_flat, write_graph
+from search.vectors.rows import no_rows
+from search.vectors.sparse_index import open_sparse, write_sparse
 from search.views import contained
 
 log = logging.getLogger(__name__)
@@ -89,6 +91,8 @@ def open_generation(caches: Path, manifest: Manifest, encoder: Encoder) -> Vecto
         raise DamagedArtifact(f"generation {manifest.id} has no readable ids") from error
     if ids.shape != (manifest.count,) or manifest.dimension != encoder.dimension:
         raise DamagedArtifact(f"generation {manifest.id} does not hold what its manifest says")
+    if manifest.kind == "sparse":
+        return open_sparse(folder, np.asarray(ids), manifest.dimension)
     kind = GraphFile if manifest.kind == "hnsw" else FlatFile
     return kind(folder / VECTORS_FILE, np.asarray(ids), manifest.dimension)
 
@@ -133,7 +137,7 @@ def build(
         with database.read() as connection:
             covers = collections.newest_change(connection, collection)
             count = passages.count(connection, collection.id)
-            kind = "hnsw" if count > hnsw_threshold else "flat"
+            kind = _kind(collection, count, hnsw_threshold)
             chinese = passages.chinese_ids(connection, collection.id)
             share = chinese.size / max(count, 1)
             _write(
@@ -169,6 +173,12 @@ def build(
         raise
 
 
+def _kind(seen: Collection, count: int, hnsw_threshold: int) -> str:
+    if seen.sparse:
+        return "sparse"
+    return "hnsw" if count > hnsw_threshold else "flat"
+
+
 def _activate(database: Database, collection: Collection, manifest: dict[str, Any]) -> int:
     """Insert the manifest and move the pointer to it, in one transaction."""
     with database.write() as connection:
@@ -184,8 +194,7 @@ def _activate(database: Database, collection: Collection, manifest: dict[str, An
             )
             .returning(GenerationRow.id)
         ).scalar_one()
-        pointer = sa.update(CollectionRow).where(CollectionRow.id == collection.id)
-        connection.execute(pointer.values(active_generation_id=made))
+        collections.move_pointer(connection, collection, made)
         changes.prune(connection, collection.id)
         return made
 
@@ -196,23 +205,23 @@ def _write(
     folder: Path,
     kind: str,
     count: int,
-    mean: Vector,
+    mean: Vector | None,
     chinese: Ids,
 ) -> None:
     kept: list[Ids] = [np.empty(0, dtype=np.int64)]
 
-    def rows() -> Iterator[Matrix]:
-        for ids, block in passages.vector_blocks(
-            connection, collection.id, collection.encoder_id, collection.dimension
-        ):
+    def rows() -> Iterator[Any]:
+        for ids, block in passages.vector_blocks(connection, collection):
             kept.append(ids)
-            yield centred(block, mean)
+            yield block if collection.sparse else centred(block, mean)
 
     def in_chinese() -> Mask:
         """Tell the languages apart: searches ask for one at a time."""
         return contained(np.concatenate(kept), chinese)
 
-    if kind == "hnsw":
+    if kind == "sparse":
+        write_sparse(folder, rows() if count else [no_rows(collection.dimension, sparse=True)])
+    elif kind == "hnsw":
         write_graph(folder / VECTORS_FILE, collection.dimension, rows(), in_chinese)
     else:
         write_flat(folder / VECTORS_FILE, collection.dimension, count, rows(), in_chinese)
@@ -226,13 +235,15 @@ def sweep(database: Database, caches: Path, collection: Collection) -> None:
     about to open it.
     """
     with database.write() as connection:
-        mine = GenerationRow.collection_id == collection.id
+        all_of_it = GenerationRow.collection_id == collection.id
+        mine = (all_of_it, GenerationRow.encoder_id == collection.encoder_id)
         rows = connection.execute(
-            sa.select(GenerationRow.id, GenerationRow.folder).where(mine).order_by(GenerationRow.id.desc())
+            sa.select(GenerationRow.id).where(*mine).order_by(GenerationRow.id.desc())
         ).all()
         old = [row.id for row in rows[2:]]
         connection.execute(sa.delete(GenerationRow).where(GenerationRow.id.in_(old)))
-        named = {row.folder for row in rows[:2]}
+        left = sa.select(GenerationRow.folder).where(all_of_it)
+        named = set(connection.execute(left).scalars())
     for folder in caches.glob(f"vectors-{collection.id}-*"):
         if folder.name not in named:
             remove_folder(folder)

@@ -10,7 +10,7 @@ from threading import Lock
 
 from indexer.store.collections import Collection
 from search.child import Step
-from search.encoders.base import Encoder
+from search.encoders.base import Transformer
 from search.encoders.catalog import open_encoder
 from search.errors import EncoderMismatch
 
@@ -21,10 +21,10 @@ class Models:
     def __init__(self, folder: Path, progress: Callable[[Step], None]) -> None:
         self._folder = folder
         self._progress = progress
-        self._opened: dict[str, Encoder] = {}
+        self._opened: dict[str, Transformer] = {}
         self._locks: defaultdict[str, Lock] = defaultdict(Lock)
 
-    def encoder(self, name: str) -> Encoder:
+    def encoder(self, name: str) -> Transformer:
         """Return an encoder by name, preparing and opening it on first use.
 
         Preparing one model holds up nobody who uses another.
@@ -40,7 +40,7 @@ class Models:
                 self._opened[name] = open_encoder(name, self._folder, self._progress)
             return self._opened[name]
 
-    def encoder_of(self, found: Collection) -> Encoder:
+    def encoder_of(self, found: Collection) -> Transformer:
         """Return the encoder of a collection.
 
         Raises:

@@ -27,7 +27,7 @@ from indexer.store.storable import is_text
 from indexer.store.tables import KEY_CHARACTERS_MAX, TITLE_CHARACTERS_MAX
 from indexer.store.token_states import Reading
 from indexer.token_states import input_hash, readings
-from search.encoders.base import Encoder
+from search.encoders.base import Transformer
 from search.errors import InvalidRecord, NoText
 from search.text.language import language
 
@@ -58,7 +58,7 @@ class Pipeline:
 
     database: Database
     collection: Collection
-    encoder: Encoder
+    encoder: Transformer
     clock: Clock
 
     def store(self, batch: Sequence[Incoming]) -> list[Stored]:

@@ -24,7 +24,7 @@ from indexer.store.collections import Collection
 from indexer.store.filters import matching_passages
 from indexer.store.sessions import Database
 from indexer.store.tables import LexicalCacheRow
-from search.arrays import Ids, Vector
+from search.arrays import Ids
 from search.artifacts import DamagedArtifact
 from search.centring import UNKNOWN_SHARE, centred, passage_mean
 from search.encoders.base import Encoder
@@ -33,7 +33,9 @@ from search.languages import LanguageView
 from search.lexical.tantivy_index import TantivyIndex
 from search.text.analyzer import Analyzer
 from search.vectors.exact_index import ExactIndex
+from search.vectors.rows import Rows, index_over, no_rows, stacked
 from search.vectors.scoring import mask_of
+from search.vectors.sparse_index import SparseIndex
 from search.views import NO_IDS, LexicalView, Selection, VectorView
 
 log = logging.getLogger(__name__)
@@ -194,8 +196,7 @@ class CollectionPicture:
             index = generations.open_generation(self._caches, manifest, self._encoder)
         except DamagedArtifact as damage:
             return self._without_generation(connection, collection, manifest, str(damage))
-        tail = ExactIndex(NO_IDS, np.empty((0, collection.dimension), dtype=np.float32))
-        view = VectorView(index, tail, None, manifest.id)
+        view = VectorView(index, _no_tail(collection), None, manifest.id)
         return _Vectors(view, manifest.covers, folder, identity, manifest, None)
 
     def _without_generation(
@@ -217,40 +218,33 @@ class CollectionPicture:
         problem: str | None,
     ) -> _Vectors:
         """Read all vectors into memory, centred as a generation has them, so that answers are alike."""
-        mean = self._mean(manifest)
-        blocks = list(
-            passages.vector_blocks(connection, collection.id, collection.encoder_id, collection.dimension)
-        )
-        ids = np.concatenate([block[0] for block in blocks]) if blocks else NO_IDS
-        rows = np.empty((ids.size, collection.dimension), dtype=np.float32)
-        start = 0
-        for _, block in blocks:
-            rows[start : start + len(block)] = centred(block, mean)
-            start += len(block)
-        tail = ExactIndex(NO_IDS, np.empty((0, collection.dimension), dtype=np.float32))
-        view = VectorView(ExactIndex(ids, rows), tail, None, None)
+        blocks = [(NO_IDS, no_rows(collection.dimension, collection.sparse))]
+        for ids, block in passages.vector_blocks(connection, collection):
+            blocks.append((ids, self._centred(collection, block, manifest)))
+        all_ids = np.concatenate([ids for ids, _ in blocks])
+        index = index_over(all_ids, stacked([block for _, block in blocks]))
+        view = VectorView(index, _no_tail(collection), None, None)
         return _Vectors(view, collection.change_number, None, (), manifest, problem)
 
-    def _mean(self, manifest: generations.Manifest | None) -> Vector:
+    def _centred(self, seen: Collection, rows: Rows, manifest: generations.Manifest | None) -> Rows:
+        """Return rows as the generation has them."""
         share = manifest.chinese_share if manifest else UNKNOWN_SHARE
-        return passage_mean(self._encoder.passage_means, share)
+        return rows if seen.sparse else centred(rows, passage_mean(self._encoder.passage_means, share))
 
     def _advance_vectors(self, connection: Connection, collection: Collection, state: _Vectors) -> _Vectors:
         if state.covers == collection.change_number:
             return state
         change = changes.since(connection, collection.id, state.covers, collection.change_number)
         view = state.view
-        added_ids, added = passages.vectors_of(
-            connection, collection.encoder_id, collection.dimension, change.added.tolist()
-        )
+        added_ids, added = passages.vectors_of(connection, collection, change.added.tolist())
         kept = view.tail.ids[~np.isin(view.tail.ids, change.removed)]
-        rows = np.concatenate([view.tail.vectors(kept), centred(added, self._mean(state.manifest))])
+        rows = stacked([view.tail.take(kept), self._centred(collection, added, state.manifest)])
         live = view.live
         gone = mask_of(view.base.ids, change.removed)
         if gone.any():
             live = ~gone if live is None else live & ~gone
         # New ids are larger than all before, so the tail stays in ascending order.
-        tail = ExactIndex(np.concatenate([kept, added_ids]), rows)
+        tail = index_over(np.concatenate([kept, added_ids]), rows)
         return replace(state, view=replace(view, tail=tail, live=live), covers=change.covers)
 
     # Words
@@ -356,6 +350,10 @@ class CollectionPicture:
                 self._selections.pop(next(iter(self._selections)))
             self._selections[name] = Selection(_matching(connection, collection, given))
         return self._selections[name]
+
+
+def _no_tail(seen: Collection) -> ExactIndex | SparseIndex:
+    return index_over(NO_IDS, no_rows(seen.dimension, seen.sparse))
 
 
 def _matching(connection: Connection, collection: Collection, given: Any) -> Ids:

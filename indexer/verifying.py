@@ -289,4 +289,4 @@ Who keeps the caches looks at checksums alone; `xunyi worker --once` reads the t
 
 
 def _blocks(connection: Connection, collection: Collection) -> Iterator[tuple[Ids, Matrix]]:
-    return passages.vector_blocks(connection, collection.id, collection.encoder_id, collection.dimension)
+    return passages.vector_blocks(connection, collection)

@@ -30,8 +30,13 @@ UNKNOWN_SHARE = 0.5
 """Share of Chinese that is assumed of a collection before its first generation fixes one."""
 
 
-def centred(rows: Matrix, mean: Vector) -> Matrix:
-    """Return ``(n, d)`` rows less ``mean (d,)``, of unit length; rows of zeros stay zeros."""
+def centred(rows: Matrix, mean: Vector | None) -> Matrix:
+    """Return ``(n, d)`` rows less ``mean (d,)``, of unit length; rows of zeros stay zeros.
+
+    Without a mean the rows, which are of unit length, stay as they are.
+    """
+    if mean is None:
+        return rows
     moved = np.where(np.any(rows, axis=1, keepdims=True), rows - mean, np.float32(0))
     return unit_rows(moved)
 
@@ -41,8 +46,13 @@ def query_mean(means: Mapping[Language, Vector], language: Language) -> Vector:
     return means[language] if language in means else next(iter(means.values()))
 
 
-def passage_mean(means: Mapping[Language, Vector], chinese_share: float) -> Vector:
-    """Return the passage mean ``(d,)`` for a collection of which ``chinese_share`` (0 to 1) is Chinese."""
+def passage_mean(means: Mapping[Language, Vector], chinese_share: float) -> Vector | None:
+    """Return the passage mean ``(d,)`` for a collection of which ``chinese_share`` (0 to 1) is Chinese.
+
+    None of an encoder whose vectors are compared as they are.
+    """
+    if not means:
+        return None
     if len(means) == 1:
         return mean_of_all(means)
     return np.asarray(chinese_share * means["zh"] + (1 - chinese_share) * means["en"], dtype=np.float32)
@@ -54,8 +64,13 @@ def mean_of_all(means: Mapping[Language, Vector]) -> Vector:
     return mean
 
 
-def query_centre(means: Mapping[Language, Vector], spoken: Language | None) -> Vector:
-    """Return what the vector of a query is to lose ``(d,)``; ``spoken`` is None where that is unknown."""
+def query_centre(means: Mapping[Language, Vector], spoken: Language | None) -> Vector | None:
+    """Return what the vector of a query is to lose ``(d,)``; ``spoken`` is None where that is unknown.
+
+    None of an encoder whose vectors are compared as they are.
+    """
+    if not means:
+        return None
     mean = mean_of_all(means) if spoken is None else query_mean(means, spoken)
     centre: Vector = mean - np.float32(1 - BELIEF) * _off_axis(mean, means)
     return centre

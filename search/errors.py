@@ -46,6 +46,12 @@ class UnknownCollection(SearchError):
     code = "unknown_collection"
 
 
+class UnknownEncoder(SearchError):
+    """The collection has no encoder of this name, or not all of its vectors are made yet."""
+
+    code = "unknown_encoder"
+
+
 class UnknownDocument(SearchError):
     """No document of the collection has this key."""
 

@@ -76,6 +76,8 @@ class DensePart:
         return Listing(ids, scores, exact, ceiling, complete)
 
     def _search(self, pool: Pool, k: int) -> tuple[Ids, Vector, bool]:
+        if not self.vector.any():  # nothing is known of the question
+            return NOTHING_LISTED.ids, NOTHING_LISTED.scores, True
         asked = (id(pool.selection), k)
         if asked not in self._searched:
             self._searched[asked] = self.view.search(self.vector, k, pool.selection)

@@ -16,7 +16,8 @@ from search.lexical.base import LexicalIndex
 from search.lexical.bm25 import CountedPassages, Statistics, upper_bound
 from search.vectors.base import Mask, VectorIndex
 from search.vectors.exact_index import ExactIndex
-from search.vectors.scoring import best_first, exact_scores, mask_of
+from search.vectors.scoring import best_first, mask_of
+from search.vectors.sparse_index import SparseIndex
 
 NO_IDS: Ids = np.empty(0, dtype=np.int64)
 
@@ -62,7 +63,7 @@ class VectorView:
     """Centred vectors: those of a generation (or of a scan of the database) and those that came later."""
 
     base: VectorIndex
-    tail: ExactIndex
+    tail: ExactIndex | SparseIndex
     live: Mask | None
     """Rows of ``base`` whose passages are still there; None when all are."""
     generation: int | None
@@ -81,11 +82,18 @@ class VectorView:
         ids, scores, exact = self.base.search(query, k, masks[0])
         late_ids, late_scores, _ = self.tail.search(query, k, masks[1])
         best = best_first(np.concatenate([ids, late_ids]), np.concatenate([scores, late_scores]), k)
+        if self.base.zero_is_nothing:
+            shared = best[1] > 0
+            best = (best[0][shared], best[1][shared])
         return *best, exact
 
     def scores(self, query: Vector, ids: Ids) -> Vector:
         """Return the scores ``(len(ids),)`` of passages that are in this view."""
-        return exact_scores(query, self.vectors(ids))
+        late = np.isin(ids, self.tail.ids)
+        scores = np.empty(ids.size, dtype=np.float32)
+        scores[late] = self.tail.scores(query, ids[late])
+        scores[~late] = self.base.scores(query, ids[~late])
+        return scores
 
     def vectors(self, ids: Ids) -> Matrix:
         """Return the centred rows ``(len(ids), d)`` of passages that are in this view, in that order."""

@@ -35,6 +35,7 @@ ONLY_IN = {
     "psycopg": ("indexer/",),
     "sqlite3": ("indexer/",),
     "faiss": ("search/vectors/",),
+    "scipy": ("search/encoders/", "search/vectors/", "indexer/store/vector_bytes.py"),
     "tantivy": ("search/lexical/",),
     "jieba": ("search/text/",),
     "opencc": ("search/text/",),

@@ -28,6 +28,7 @@ STATUS: dict[type[SearchError], int] = {
     errors.InvalidFilter: 422,
     errors.UnknownName: 422,
     errors.UnknownCollection: 404,
+    errors.UnknownEncoder: 404,
     errors.UnknownDocument: 404,
     errors.UnknownPassage: 404,
     errors.UnknownTask: 404,

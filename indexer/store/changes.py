@@ -7,7 +7,13 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from indexer.store.tables import ChangeRow, CollectionRow, GenerationRow, LexicalCacheRow
+from indexer.store.tables import (
+    ChangeRow,
+    CollectionEncoderRow,
+    CollectionRow,
+    GenerationRow,
+    LexicalCacheRow,
+)
 from search.arrays import Ids
 
 
@@ -64,13 +70,14 @@ def since(connection: Connection, collection_id: int, number: int, newest: int) 
 
 def prune(connection: Connection, collection_id: int) -> int:
     """Delete the log below the oldest living cache; return how many rows went."""
-    generation = (
+    generations = (
         sa.select(GenerationRow.covers)
-        .join(CollectionRow, CollectionRow.active_generation_id == GenerationRow.id)
-        .where(CollectionRow.id == collection_id)
+        .select_from(CollectionEncoderRow)
+        .outerjoin(GenerationRow, GenerationRow.id == CollectionEncoderRow.active_generation_id)
+        .where(CollectionEncoderRow.collection_id == collection_id, CollectionEncoderRow.complete)
     )
     lexical = sa.select(LexicalCacheRow.covers).where(LexicalCacheRow.collection_id == collection_id)
-    covers = [connection.execute(query).scalar() for query in (generation, lexical)]
+    covers = [*connection.execute(generations).scalars(), connection.execute(lexical).scalar()]
     if None in covers:
         return 0
     oldest = min(number for number in covers if number is not None)

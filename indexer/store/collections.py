@@ -9,8 +9,17 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from indexer.store.storable import is_text
-from indexer.store.tables import ChangeRow, CollectionRow, DocumentRow, EncoderRow, GenerationRow, PassageRow
-from search.errors import CollectionExists, InvalidInput, UnknownCollection
+from indexer.store.tables import (
+    ChangeRow,
+    CollectionEncoderRow,
+    CollectionRow,
+    DocumentRow,
+    EmbeddingRow,
+    EncoderRow,
+    GenerationRow,
+    PassageRow,
+)
+from search.errors import CollectionExists, InvalidInput, UnknownCollection, UnknownEncoder
 from search.registry import nearest
 
 _NAME = re.compile(r"[\w][\w.-]{0,99}", re.UNICODE)
@@ -18,7 +27,7 @@ _NAME = re.compile(r"[\w][\w.-]{0,99}", re.UNICODE)
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """A collection as one transaction saw it."""
+    """A collection as one transaction saw it, seen through one of its encoders: its own, or one fit on it."""
 
     id: int
     name: str
@@ -31,25 +40,34 @@ class Collection:
     change_number: int
     active_generation_id: int | None
     created_at: datetime
+    kind: str = "transformer"
+    """Of the encoder: pretrained (``transformer``), or fit on the collection (``dense``, ``sparse``)."""
+
+    @property
+    def sparse(self) -> bool:
+        """Whether the encoder's vectors are stored without their zeros."""
+        return self.kind == "sparse"
 
 
-_COLUMNS = (
+_SEEN_THROUGH = (
     sa.select(
         CollectionRow.id,
         CollectionRow.name,
-        CollectionRow.encoder_id,
+        EncoderRow.id.label("encoder_id"),
         EncoderRow.name.label("encoder"),
         EncoderRow.fingerprint,
         EncoderRow.dimension,
         CollectionRow.passage_tokens,
         CollectionRow.overlap_tokens,
         CollectionRow.change_number,
-        CollectionRow.active_generation_id,
+        CollectionEncoderRow.active_generation_id,
         CollectionRow.created_at,
+        EncoderRow.kind,
     )
-    .join(EncoderRow, EncoderRow.id == CollectionRow.encoder_id)
-    .order_by(CollectionRow.name)
+    .join(CollectionEncoderRow, CollectionEncoderRow.collection_id == CollectionRow.id)
+    .join(EncoderRow, EncoderRow.id == CollectionEncoderRow.encoder_id)
 )
+_COLUMNS = _SEEN_THROUGH.where(EncoderRow.id == CollectionRow.encoder_id).order_by(CollectionRow.name)
 _BY_NAME = _COLUMNS.where(CollectionRow.name == sa.bindparam("name"))
 
 
@@ -92,7 +110,14 @@ def checked_name(name: str) -> str:
     return name
 
 
-def ensure_encoder(connection: Connection, name: str, fingerprint: str, dimension: int, now: datetime) -> int:
+def ensure_encoder(
+    connection: Connection,
+    name: str,
+    fingerprint: str,
+    dimension: int,
+    now: datetime,
+    kind: str = "transformer",
+) -> int:
     """Return the id of the encoder's row, making it on first sight."""
     found = sa.select(EncoderRow.id).where(EncoderRow.name == name, EncoderRow.fingerprint == fingerprint)
     known: int | None = connection.execute(found).scalar()
@@ -100,7 +125,7 @@ def ensure_encoder(connection: Connection, name: str, fingerprint: str, dimensio
         return known
     values = {
         "name": name,
-        "kind": "transformer",
+        "kind": kind,
         "options": {},
         "fingerprint": fingerprint,
         "dimension": dimension,
@@ -123,19 +148,99 @@ def create(
     now: datetime,
 ) -> None:
     """Make a collection; raise ``CollectionExists`` when the name is taken."""
+    values = {
+        "name": checked_name(name),
+        "encoder_id": encoder_id,
+        "passage_tokens": passage_tokens,
+        "overlap_tokens": overlap_tokens,
+        "change_number": 0,
+        "created_at": now,
+    }
     try:
-        connection.execute(
-            sa.insert(CollectionRow).values(
-                name=checked_name(name),
-                encoder_id=encoder_id,
-                passage_tokens=passage_tokens,
-                overlap_tokens=overlap_tokens,
-                change_number=0,
-                created_at=now,
-            )
-        )
+        made = connection.execute(sa.insert(CollectionRow).values(**values).returning(CollectionRow.id))
+        own = {"collection_id": made.scalar_one(), "encoder_id": encoder_id, "complete": True}
+        connection.execute(sa.insert(CollectionEncoderRow).values(created_at=now, **own))
     except IntegrityError as error:
         raise CollectionExists(f"a collection called {name!r} is there already", collection=name) from error
+
+
+# Encoders that are fit on a collection
+
+
+def encoders_of(connection: Connection, collection: Collection) -> list[Collection]:
+    """Return a collection as it is seen through each of its encoders, its own first.
+
+    Those that lack vectors are among them: what is stored from now on brings theirs with it.
+    """
+    query = _SEEN_THROUGH.where(CollectionRow.id == collection.id).order_by(
+        EncoderRow.id != CollectionRow.encoder_id, EncoderRow.name, EncoderRow.id
+    )
+    return [Collection(**row._mapping) for row in connection.execute(query)]
+
+
+def through(connection: Connection, collection: Collection, encoder: str) -> Collection:
+    """Return a collection seen through the encoder of that name; raise ``UnknownEncoder`` without one."""
+    query = _SEEN_THROUGH.where(
+        CollectionRow.id == collection.id, EncoderRow.name == encoder, CollectionEncoderRow.complete
+    )
+    row = connection.execute(query).one_or_none() if is_text(encoder) else None
+    if row is None:
+        known = [other.encoder for other in encoders_of(connection, collection)]
+        raise UnknownEncoder(
+            f"{collection.name!r} has no encoder {encoder[:100]!r} to search by; it has: {', '.join(known)}; "
+            "`xunyi train` fits others on it",
+            known=known,
+        )
+    return Collection(**row._mapping)
+
+
+def add_encoder(
+    connection: Connection, collection: Collection, encoder_id: int, fit_on: int, now: datetime
+) -> None:
+    """Give a collection another encoder, by which nothing is searched before it is ``completed``.
+
+    Raises:
+        UnknownCollection: it was deleted in the meantime.
+    """
+    lock(connection, collection)
+    values = {"collection_id": collection.id, "encoder_id": encoder_id, "complete": False, "fit_on": fit_on}
+    connection.execute(sa.insert(CollectionEncoderRow).values(created_at=now, **values))
+
+
+def completed(connection: Connection, seen: Collection) -> None:
+    """Let searches use an encoder whose vectors are all there, instead of the one of its name before."""
+    others = sa.select(EncoderRow.id).where(EncoderRow.name == seen.encoder, EncoderRow.id != seen.encoder_id)
+    before = sa.select(CollectionEncoderRow.encoder_id).where(
+        CollectionEncoderRow.collection_id == seen.id,
+        CollectionEncoderRow.encoder_id.in_(others),
+    )
+    for encoder_id in connection.execute(before).scalars().all():
+        remove_encoder(connection, seen, encoder_id)
+    connection.execute(sa.update(CollectionEncoderRow).where(*_row_of(seen)).values(complete=True))
+
+
+def remove_encoder(connection: Connection, collection: Collection, encoder_id: int) -> None:
+    """Take an encoder that was fit on a collection away from it, with all vectors it made."""
+    passages = sa.select(PassageRow.id).where(PassageRow.collection_id == collection.id)
+    mine = (EmbeddingRow.encoder_id == encoder_id, EmbeddingRow.passage_id.in_(passages))
+    connection.execute(sa.delete(EmbeddingRow).where(*mine))
+    for row in (CollectionEncoderRow, GenerationRow):
+        connection.execute(
+            sa.delete(row).where(row.collection_id == collection.id, row.encoder_id == encoder_id)
+        )
+
+
+def move_pointer(connection: Connection, seen: Collection, generation_id: int) -> None:
+    """Make a generation the active one of an encoder."""
+    row = sa.update(CollectionEncoderRow).where(*_row_of(seen))
+    connection.execute(row.values(active_generation_id=generation_id))
+
+
+def _row_of(seen: Collection) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        CollectionEncoderRow.collection_id == seen.id,
+        CollectionEncoderRow.encoder_id == seen.encoder_id,
+    )
 
 
 def delete(connection: Connection, collection: Collection) -> None:

@@ -15,9 +15,11 @@ from indexer.store.fields import metadata_of
 from indexer.store.storable import is_text
 from indexer.store.tables import DocumentRow, EmbeddingRow, PassageRow
 from indexer.store.token_states import states_of
-from search.arrays import Ids, Matrix
+from indexer.store.vector_bytes import unpacked
+from search.arrays import Ids
 from search.errors import UnknownPassage
 from search.model import FoundPassage, PassageText
+from search.vectors.rows import Rows
 
 ID_MAX = 2**63 - 1
 """What a database can count to."""
@@ -60,9 +62,7 @@ def newest_id_of(connection: Connection, collection_id: int) -> int:
     return newest or 0
 
 
-def vector_blocks(
-    connection: Connection, collection_id: int, encoder_id: int, dimension: int
-) -> Iterator[tuple[Ids, Matrix]]:
+def vector_blocks(connection: Connection, seen: Collection) -> Iterator[tuple[Ids, Rows]]:
     """Yield all ids and raw vectors of a collection, by ascending id, a block at a time."""
     last = 0
     while True:
@@ -70,8 +70,8 @@ def vector_blocks(
             sa.select(PassageRow.id, EmbeddingRow.vector)
             .join(EmbeddingRow, EmbeddingRow.passage_id == PassageRow.id)
             .where(
-                PassageRow.collection_id == collection_id,
-                EmbeddingRow.encoder_id == encoder_id,
+                PassageRow.collection_id == seen.id,
+                EmbeddingRow.encoder_id == seen.encoder_id,
                 PassageRow.id > last,
             )
             .order_by(PassageRow.id)
@@ -79,27 +79,24 @@ def vector_blocks(
         ).all()
         if not rows:
             return
-        yield _matrix(rows, dimension)
+        yield _unpacked(rows, seen)
         last = rows[-1].id
 
 
-def vectors_of(
-    connection: Connection, encoder_id: int, dimension: int, ids: Sequence[int]
-) -> tuple[Ids, Matrix]:
+def vectors_of(connection: Connection, seen: Collection, ids: Sequence[int]) -> tuple[Ids, Rows]:
     """Return the raw vectors of the passages among ``ids`` that exist, by ascending id."""
     rows: list[Any] = []
     for part in in_slices(sorted(ids)):
         query = sa.select(EmbeddingRow.passage_id, EmbeddingRow.vector).where(
-            EmbeddingRow.passage_id.in_(part), EmbeddingRow.encoder_id == encoder_id
+            EmbeddingRow.passage_id.in_(part), EmbeddingRow.encoder_id == seen.encoder_id
         )
         rows += connection.execute(query.order_by(EmbeddingRow.passage_id)).all()
-    return _matrix(rows, dimension)
+    return _unpacked(rows, seen)
 
 
-def _matrix(rows: Sequence[Any], dimension: int) -> tuple[Ids, Matrix]:
+def _unpacked(rows: Sequence[Any], seen: Collection) -> tuple[Ids, Rows]:
     ids = np.array([row[0] for row in rows], dtype=np.int64)
-    stacked = np.frombuffer(b"".join(row[1] for row in rows), dtype="<f4")
-    return ids, stacked.reshape(len(rows), dimension).astype(np.float32)
+    return ids, unpacked([row[1] for row in rows], seen.dimension, seen.sparse)
 
 
 _INDEXED = (PassageRow.id, PassageRow.title, PassageRow.heading, PassageRow.text)

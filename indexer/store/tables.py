@@ -102,6 +102,9 @@ class EncoderRow(Base):
     dimension: Mapped[int]
     created_at: Mapped[datetime]
 
+    # kind: ``transformer`` for a pretrained one; of those fit on a collection ``dense`` or ``sparse``,
+    # which says how their vectors are stored.
+
 
 class CollectionRow(Base):
     """A collection; ``change_number`` is the counter that orders its changes."""
@@ -115,7 +118,26 @@ class CollectionRow(Base):
     passage_tokens: Mapped[int]
     overlap_tokens: Mapped[int]
     change_number: Mapped[int] = mapped_column(BigInteger, default=0)
+    created_at: Mapped[datetime]
+
+
+class CollectionEncoderRow(Base):
+    """An encoder of a collection, and its active generation.
+
+    One is the collection's own, for which its passages are cut; the others were fit on its passages.
+    """
+
+    __tablename__ = "collection_encoders"
+
+    collection_id: Mapped[int] = mapped_column(
+        ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True
+    )
+    encoder_id: Mapped[int] = mapped_column(ForeignKey("encoders.id"), primary_key=True)
     active_generation_id: Mapped[int | None] = mapped_column(BigInteger)
+    complete: Mapped[bool] = mapped_column(Boolean)
+    """Whether every passage has its vector; only then is it searched by."""
+    fit_on: Mapped[int | None]
+    """How many passages it was fit on; None for a pretrained one."""
     created_at: Mapped[datetime]
 
 
@@ -203,7 +225,7 @@ class PassageRow(Base):
 
 
 class EmbeddingRow(Base):
-    """The raw vector of a passage by one encoder: float32, little-endian."""
+    """The raw vector of a passage by one encoder, as ``indexer/store/vector_bytes.py`` writes it."""
 
     __tablename__ = "embeddings"
 

@@ -49,11 +49,6 @@ class Encoder(Protocol):
         ...
 
     @property
-    def max_tokens(self) -> int:
-        """Longest input in pieces, prompt and special tokens left out; what is beyond is not read."""
-        ...
-
-    @property
     def fingerprint(self) -> str:
         """Digest of weights, tokenizer and settings; equal fingerprints give equal vectors."""
         ...
@@ -64,18 +59,13 @@ class Encoder(Protocol):
         ...
 
     @property
-    def tokenizer(self) -> TextTokenizer:
-        """The model's own tokenizer, which chunking budgets with."""
-        ...
-
-    @property
     def query_means(self) -> Mapping[Language, Vector]:
-        """Mean of *raw* query vectors per language, from the shipped questions; not of unit length."""
+        """Mean of *raw* query vectors per language; not of unit length.  Empty where nothing is centred."""
         ...
 
     @property
     def passage_means(self) -> Mapping[Language, Vector]:
-        """Mean of *raw* passage vectors per language, from the shipped passages; not of unit length."""
+        """Mean of *raw* passage vectors per language; not of unit length.  Empty where nothing is centred."""
         ...
 
     def encode(self, texts: Sequence[str], role: Role) -> Matrix:
@@ -84,6 +74,20 @@ class Encoder(Protocol):
         A text's vector depends on that text alone: bit for bit the same in any company, order or
         process.  Safe to call from several threads.
         """
+        ...
+
+
+class Transformer(Encoder, Protocol):
+    """A pretrained model; a collection's passages are cut for the one that it was made with."""
+
+    @property
+    def max_tokens(self) -> int:
+        """Longest input in pieces, prompt and special tokens left out; what is beyond is not read."""
+        ...
+
+    @property
+    def tokenizer(self) -> TextTokenizer:
+        """The model's own tokenizer, which chunking budgets with."""
         ...
 
 

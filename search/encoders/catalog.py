@@ -8,7 +8,7 @@ explained in ``search.encoders.names``.
 from pathlib import Path
 
 from search.child import Progress
-from search.encoders.base import Encoder
+from search.encoders.base import Transformer
 from search.encoders.names import DEFAULT_ENCODER
 from search.encoders.onnx_runtime import OnnxEncoder
 from search.encoders.preparation import prepare
@@ -16,7 +16,7 @@ from search.encoders.preparation import prepare
 __all__ = ["DEFAULT_ENCODER", "open_encoder"]
 
 
-def open_encoder(name: str, models_folder: Path, progress: Progress) -> Encoder:
+def open_encoder(name: str, models_folder: Path, progress: Progress) -> Transformer:
     """Return the encoder ``name``, preparing it first where that was not done yet.
 
     Raises:

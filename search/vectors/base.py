@@ -15,6 +15,11 @@ class VectorIndex(Protocol):
     """Immutable: built once from ids and rows, then only searched.  A score is an inner product."""
 
     @property
+    def zero_is_nothing(self) -> bool:
+        """Whether a score of zero says that row and query have nothing in common."""
+        ...
+
+    @property
     def ids(self) -> Ids:
         """Passage ids ``(n,)``, ascending; row ``i`` belongs to ``ids[i]``."""
         ...
@@ -30,6 +35,10 @@ class VectorIndex(Protocol):
         Returns:
             Ids ``(m,)``, scores ``(m,)`` and whether no better row can have been missed.
         """
+        ...
+
+    def scores(self, query: Vector, ids: Ids) -> Vector:
+        """Return the scores ``(len(ids),)`` of ``ids``; all must be in the index."""
         ...
 
     def vectors(self, ids: Ids) -> Matrix:

@@ -13,6 +13,8 @@ from search.vectors.scoring import best_first, exact_scores, may_be_best, positi
 class ExactIndex:
     """Rows in memory ``(n, d)`` under ascending ids ``(n,)``."""
 
+    zero_is_nothing = False
+
     def __init__(self, ids: Ids, rows: Matrix) -> None:
         self._ids = ids
         self._rows = rows
@@ -33,6 +35,14 @@ class ExactIndex:
         found, scores = best_first(self._ids[rows], exact_scores(query, self._rows[rows]), k)
         return found, scores, True
 
+    def scores(self, query: Vector, ids: Ids) -> Vector:
+        """Return the scores of ``ids``."""
+        return exact_scores(query, self.vectors(ids))
+
     def vectors(self, ids: Ids) -> Matrix:
         """Return the rows of ``ids``."""
         return self._rows[positions(self._ids, ids)]
+
+    def take(self, ids: Ids) -> Matrix:
+        """Return the rows of ``ids``."""
+        return self.vectors(ids)

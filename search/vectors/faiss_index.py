@@ -29,6 +29,8 @@ WALK_COST = 100
 class FlatFile:
     """An exact index in a mapped FAISS file."""
 
+    zero_is_nothing = False
+
     def __init__(self, path: Path, ids: Ids, dimension: int) -> None:
         """Map the files that were written to ``path``; raise ``DamagedArtifact`` unless they fit the ids."""
         self._index = open_mapped(path, faiss.IndexFlat, ids.size, dimension)
@@ -46,6 +48,10 @@ class FlatFile:
         rows, scores = self._coarse.best(query, k, mask)
         return *best_first(self._ids[rows], scores, k), True
 
+    def scores(self, query: Vector, ids: Ids) -> Vector:
+        """Return the scores of ``ids``."""
+        return exact_scores(query, self.vectors(ids))
+
     def vectors(self, ids: Ids) -> Matrix:
         """Return the rows of ``ids``."""
         return np.array(self._rows[positions(self._ids, ids)])
@@ -57,6 +63,8 @@ class GraphFile:
     Source: Malkov and Yashunin, Efficient and robust approximate nearest neighbor search using
     Hierarchical Navigable Small World graphs, arXiv:1603.09320.
     """
+
+    zero_is_nothing = False
 
     def __init__(self, path: Path, ids: Ids, dimension: int) -> None:
         """Map the files that were written to ``path``; raise ``DamagedArtifact`` unless they fit the ids."""
@@ -91,6 +99,10 @@ class GraphFile:
         effort = faiss.SearchParametersHNSW(efSearch=max(HNSW_SEARCH_EFFORT, 2 * wanted))  # type: ignore[attr-defined]
         rows = asked(self._index, query, wanted, None, effort)[1]
         return rows if mask is None else rows[mask[rows]]
+
+    def scores(self, query: Vector, ids: Ids) -> Vector:
+        """Return the scores of ``ids``."""
+        return exact_scores(query, self.vectors(ids))
 
     def vectors(self, ids: Ids) -> Matrix:
         """Return the rows of ``ids``."""

@@ -112,7 +112,7 @@ class Home:
         with self.database.read() as connection:
             found = collections.get(connection, "notes")
             snapshot = (picture or self.picture).snapshot(connection, found, None)
-            blocks = list(passages.vector_blocks(connection, found.id, found.encoder_id, 16))
+            blocks = list(passages.vector_blocks(connection, found))
             texts = list(passages.all_indexed_texts(connection, found.id))
             chinese = passages.chinese_ids(connection, found.id)
             manifest = generations.active(connection, found)

@@ -12,7 +12,7 @@ from indexer.keeper import Keeper
 from indexer.snapshots import CollectionPicture
 from indexer.store import changes, collections, documents, passages
 from indexer.store.changes import LogPruned
-from indexer.store.tables import ChangeRow, CollectionRow, GenerationRow, LexicalCacheRow, PassageRow
+from indexer.store.tables import ChangeRow, GenerationRow, LexicalCacheRow, PassageRow
 from search.centring import centred
 from search.text.analyzer import Analyzer
 from tests.contracts.stored import ENCODER, NOW, current, document, new_collection, put, remove
@@ -207,8 +207,7 @@ def generation(database, collection, covers, **facts):
             .values(collection_id=collection.id, encoder_id=collection.encoder_id, **values, **facts)
             .returning(GenerationRow.id)
         ).scalar_one()
-        pointer = sa.update(CollectionRow).where(CollectionRow.id == collection.id)
-        connection.execute(pointer.values(active_generation_id=made))
+        collections.move_pointer(connection, collection, made)
 
 
 def prune(database, collection):

@@ -211,7 +211,7 @@ def test_more_keys_than_one_statement_takes(database, notes):
         everything = passages.under(connection, notes.id, keys)
         ids = [ids[0] for ids in everything.values()]
         assert len(StoredPassages(connection, 1, None).passages(ids)) == 1201
-        assert passages.vectors_of(connection, notes.encoder_id, 16, ids)[1].shape == (1201, 16)
+        assert passages.vectors_of(connection, notes, ids)[1].shape == (1201, 16)
     assert remove(database, notes, *keys) == Deleted(keys, [])
     assert [rows_in(database, table) for table in (DocumentRow, PassageRow, EmbeddingRow)] == [0, 0, 0]
 
@@ -485,12 +485,12 @@ def test_caches_read_vectors_and_texts_block_by_block(database, notes, monkeypat
     ids = passage_ids(database, *(f"{number}" for number in range(8)))
     expected = np.array([ENCODER.vector(f"words {number}") for number in range(8)])
     with database.read() as connection:
-        blocks = list(passages.vector_blocks(connection, notes.id, notes.encoder_id, 16))
+        blocks = list(passages.vector_blocks(connection, notes))
         assert [len(block[0]) for block in blocks] == [3, 3, 2]
         assert np.concatenate([block[0] for block in blocks]).tolist() == ids
         np.testing.assert_array_equal(np.concatenate([block[1] for block in blocks]), expected)
         assert blocks[0][1].dtype == np.float32
-        some, rows = passages.vectors_of(connection, notes.encoder_id, 16, [ids[5], 10**6, ids[2]])
+        some, rows = passages.vectors_of(connection, notes, [ids[5], 10**6, ids[2]])
         assert some.tolist() == [ids[2], ids[5]]
         np.testing.assert_array_equal(rows, expected[[2, 5]])
         texts = list(passages.all_indexed_texts(connection, notes.id))
