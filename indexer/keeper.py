@@ -3,6 +3,7 @@
 Called by the worker, again and again, and by the shell at the end of an ingest.  Needs the cache lock.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,10 @@ FOLDED_SHARE = 0.02
 """A tail below this share of its generation costs a search next to nothing, and folding rewrites all."""
 
 
+Opener = Callable[[Collection], Encoder]
+"""Returns the encoder that a collection is seen through."""
+
+
 @dataclass(frozen=True, slots=True)
 class Keeper:
     """Brings the caches of one home folder up to date."""
@@ -29,14 +34,27 @@ class Keeper:
     hnsw_threshold: int
     clock: Clock
 
-    def inspect(self, collection: Collection, encoder: Encoder) -> None:
+    def inspect(self, collection: Collection, encoder_of: Opener) -> None:
         """Read every cache file once against its checksum; what is damaged is due to be made anew."""
         lexical_caches.inspect(self.database, self.caches, collection, self.analyzer)
-        generations.inspect(self.database, self.caches, collection, encoder)
+        for seen in self._complete(collection):
+            generations.inspect(self.database, self.caches, seen, encoder_of(seen))
 
     def follow(self, collection: Collection) -> bool:
         """Bring the lexical index up to date; return whether there was anything to do."""
         return lexical_caches.follow(self.database, self.caches, collection, self.analyzer)
+
+    def fold_due(self, collection: Collection, encoder_of: Opener) -> bool:
+        """Fold the vectors of every encoder where that is due; return whether there was anything to do."""
+        due = [seen for seen in self._complete(collection) if self.due(seen)]
+        for seen in due:
+            self.fold(seen, encoder_of(seen))
+        return bool(due)
+
+    def _complete(self, collection: Collection) -> list[Collection]:
+        """Return a collection seen through each encoder that it is searched by."""
+        with self.database.read() as connection:
+            return [seen for seen in collections.encoders_of(connection, collection) if seen.complete]
 
     def due(self, collection: Collection) -> bool:
         """Return whether the vectors of a collection should be folded into a new generation."""

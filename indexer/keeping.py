@@ -26,10 +26,9 @@ def keep_caches(service: Service, collection: str) -> list[str]:
         found = collections.get(connection, collection)
     try:
         with service.cache_lock.held("xunyi ingest", service.clock()):
-            service.keeper.inspect(found, service.models.encoder_of(found))
+            service.keeper.inspect(found, service.models.encoder_of)
             service.keeper.follow(found)
-            if service.keeper.due(found):
-                service.keeper.fold(found, service.models.encoder_of(found))
+            service.keeper.fold_due(found, service.models.encoder_of)
             left = _fill(service, found)
             with suppress(NotCalibrated):  # what is in the way has been told: token states are missing
                 Calibrator(service).calibrate(found)

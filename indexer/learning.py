@@ -6,13 +6,11 @@ questions, with all documents that answer them, is held out: on it what was lear
 is in use, and only what is better by more than chance comes into use.
 """
 
-import fcntl
 import json
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -26,21 +24,22 @@ from sqlalchemy.engine import Connection
 from indexer import generations
 from indexer.chunking import passage_input
 from indexer.lexical_caches import terms_of
-from indexer.records import TaskState, TrainingSummary
+from indexer.records import TrainingSummary
 from indexer.service import Service
-from indexer.store import collections, passages, rankers, tasks
+from indexer.store import collections, passages, rankers
 from indexer.store.collections import Collection
 from indexer.store.passages import IndexedText
 from indexer.store.tables import DocumentRow
 from indexer.text_questions import TextQuestion, questions_of
 from indexer.token_states import codec_of
+from indexer.training_tasks import Note, alone, as_task
 from search.artifacts import publish
 from search.attending import Candidates, attend, second_look, weighed
 from search.centring import UNKNOWN_SHARE, centred, mean_of_all, passage_mean
 from search.child import Killed, Step, run_child
 from search.encoders.base import TokenEncoder, token_encoder
 from search.engine import Engine
-from search.errors import InvalidInput, ModelUnavailable, SearchError
+from search.errors import InvalidInput, ModelUnavailable
 from search.evaluation.judged import Judged
 from search.evaluation.measures import by_query
 from search.evaluation.paired import p_value
@@ -67,12 +66,6 @@ DEPTH = 10
 SIGNIFICANT = 0.05
 """How likely a gain may be by chance alone for what was learned to come into use."""
 MEASURE = "nDCG@10"
-
-Note = Callable[[Step], None]
-
-
-class Canceled(Exception):
-    """The task was canceled while it ran; what is in use stays in use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +151,8 @@ def train(
         before = rankers.in_use(connection, found)
     if kind == SIMPLE:
         return _back_to_simple(service, found, before.kind if before else SIMPLE)
-    with _alone(service, note), _task(service, found, note) as step:
+    with alone(service, note), as_task(service, found, STEPS, note) as step:
+        _sweep(service)
         trained = Training(service, found, kind, seed, judged, step).run(use)
     return replace(trained, seconds=perf_counter() - started)
 
@@ -170,65 +164,15 @@ def _back_to_simple(service: Service, found: Collection, before: str) -> Trainin
     return TrainingSummary(found.name, SIMPLE, True, SIMPLE, told, before)
 
 
-@contextmanager
-def _alone(service: Service, note: Note) -> Iterator[None]:
-    """Let one training of a data folder go on at a time; one that was killed has left its task and files."""
+def _sweep(service: Service) -> None:
+    """Delete what a killed training has left."""
     folder = service.settings.rankers_folder
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            note(Step("waiting for another training", 0, 1))
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        with service.database.write() as connection:
-            told = "the training was killed; train again"
-            tasks.give_up(connection, tasks.TRAINING, told, service.clock())
-            named = set(rankers.folders(connection))
-        for left in folder.iterdir():
-            if left.is_dir() and left.name not in named:
-                shutil.rmtree(left)
-        yield
-
-
-@contextmanager
-def _task(service: Service, found: Collection, note: Note) -> Iterator[Note]:
-    """Note the training as a task; yield what writes its steps down, a hundredth of the whole at a time."""
-    with service.database.write() as connection:
-        number = tasks.begin(connection, tasks.TRAINING, found.name, 100 * len(STEPS), service.clock())
-    written = 0
-
-    def step(come: Step) -> None:
-        nonlocal written
-        note(come)
-        done = 100 * STEPS.index(come.name) + 100 * come.number // max(come.total, 1)
-        if done == written:
-            return
-        written = done
-        with service.database.write() as connection:
-            if not tasks.note_progress(connection, number, done=done, stored=0, unchanged=0, problems=[]):
-                raise Canceled
-
-    def end(failure: dict[str, str] | None) -> None:
-        with service.database.write() as connection:
-            state: TaskState = "failed" if failure else "succeeded"
-            tasks.finish(connection, number, state, failure, service.clock())
-
-    try:
-        yield step
-    except SearchError as error:
-        end({"code": error.code, "detail": str(error)})
-        raise
-    except Canceled:
-        raise
-    except KeyboardInterrupt:
-        with service.database.write() as connection:
-            tasks.cancel(connection, number, service.clock())
-        raise
-    except BaseException:
-        end({"code": "internal_error", "detail": "the training failed"})
-        raise
-    end(None)
+    with service.database.read() as connection:
+        named = set(rankers.folders(connection))
+    for left in folder.iterdir():
+        if left.is_dir() and left.name not in named:
+            shutil.rmtree(left)
 
 
 GATHERING, TRAINING, TESTING = "asking questions", "training", "testing"

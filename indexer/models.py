@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 
+from indexer.fitted import FittedEncoders
 from indexer.store.collections import Collection
 from search.child import Step
-from search.encoders.base import Transformer
+from search.encoders.base import Encoder, Transformer
 from search.encoders.catalog import open_encoder
 from search.errors import EncoderMismatch
 
@@ -18,7 +19,8 @@ from search.errors import EncoderMismatch
 class Models:
     """Opens encoders by name and keeps them; safe for several threads."""
 
-    def __init__(self, folder: Path, progress: Callable[[Step], None]) -> None:
+    def __init__(self, folder: Path, progress: Callable[[Step], None], fitted: FittedEncoders) -> None:
+        self.fitted = fitted
         self._folder = folder
         self._progress = progress
         self._opened: dict[str, Transformer] = {}
@@ -40,8 +42,12 @@ class Models:
                 self._opened[name] = open_encoder(name, self._folder, self._progress)
             return self._opened[name]
 
-    def encoder_of(self, found: Collection) -> Transformer:
-        """Return the encoder of a collection.
+    def encoder_of(self, seen: Collection) -> Encoder:
+        """Return the encoder that a collection is seen through; see ``transformer_of``."""
+        return self.transformer_of(seen) if seen.kind == "transformer" else self.fitted.of(seen)
+
+    def transformer_of(self, found: Collection) -> Transformer:
+        """Return the encoder that a collection was made with.
 
         Raises:
             EncoderMismatch: the model on this machine is not the one its vectors were made by.

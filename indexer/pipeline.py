@@ -8,8 +8,9 @@ running again skips what is stored unchanged.
 
 import hashlib
 import json
+import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -18,6 +19,7 @@ from indexer.chunking import CHUNKER_VERSION, Chunk, chunk, passage_input
 from indexer.clock import Clock
 from indexer.readers.base import Extracted
 from indexer.records import Stored
+from indexer.store import collections
 from indexer.store import documents as store
 from indexer.store.collections import Collection
 from indexer.store.documents import PreparedDocument, PreparedPassage
@@ -26,10 +28,14 @@ from indexer.store.sessions import Database
 from indexer.store.storable import is_text
 from indexer.store.tables import KEY_CHARACTERS_MAX, TITLE_CHARACTERS_MAX
 from indexer.store.token_states import Reading
+from indexer.store.vector_bytes import packed
 from indexer.token_states import input_hash, readings
 from search.encoders.base import Transformer
-from search.errors import InvalidRecord, NoText
+from search.encoders.fitted.served import Served
+from search.errors import InvalidRecord, ModelUnavailable, NoText
 from search.text.language import language
+
+log = logging.getLogger(__name__)
 
 BATCH_DOCUMENTS = 32
 BATCH_CHARACTERS = 64_000
@@ -54,12 +60,15 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """Stores documents in one collection with its one encoder."""
+    """Stores documents in one collection, read by all of its encoders."""
 
     database: Database
     collection: Collection
     encoder: Transformer
+    """The collection's own."""
     clock: Clock
+    fitted: Callable[[Collection], Served]
+    """Returns an encoder that was fit on it."""
 
     def store(self, batch: Sequence[Incoming]) -> list[Stored]:
         """Store documents of distinct keys in one transaction and return what became of each.
@@ -70,23 +79,35 @@ class Pipeline:
         """
         hashes = [content_hash(incoming, self.collection) for incoming in batch]
         while True:
-            prepared = self._prepared(batch, hashes)
+            with self.database.read() as connection:
+                fitted = collections.encoders_of(connection, self.collection)[1:]
+            prepared = self._prepared(batch, hashes, fitted)
+            brought = self._brought(prepared, fitted)
             try:
                 with self.database.write() as connection:
-                    return store.store(connection, self.collection, prepared, self.clock())
+                    return store.store(connection, self.collection, prepared, self.clock(), brought)
             except store.ChangedMeanwhile:
                 continue  # another process was faster; look again what is stored
 
-    def _prepared(self, batch: Sequence[Incoming], hashes: Sequence[str]) -> list[PreparedDocument]:
+    def _brought(self, prepared: Sequence[PreparedDocument], fitted: Sequence[Collection]) -> dict[int, bool]:
+        """Return fitted encoder -> whether every passage brings its vector."""
+        made = [passage.fitted for document in prepared for passage in document.passages or ()]
+        return {seen.encoder_id: all(seen.encoder_id in each for each in made) for seen in fitted}
+
+    def _prepared(
+        self, batch: Sequence[Incoming], hashes: Sequence[str], fitted: Sequence[Collection]
+    ) -> list[PreparedDocument]:
         with self.database.read() as connection:
             keys = [incoming.key for incoming in batch]
             known = store.content_hashes(connection, self.collection.id, keys)
         pairs = list(zip(batch, hashes, strict=True))
         fresh = [(incoming, digest) for incoming, digest in pairs if known.get(incoming.key) != digest]
-        encoded = {document.key: document for document in self._encoded(fresh)}
+        encoded = {document.key: document for document in self._encoded(fresh, fitted)}
         return [encoded.get(incoming.key) or _document(incoming, digest, None) for incoming, digest in pairs]
 
-    def _encoded(self, fresh: Sequence[tuple[Incoming, str]]) -> Iterator[PreparedDocument]:
+    def _encoded(
+        self, fresh: Sequence[tuple[Incoming, str]], fitted: Sequence[Collection]
+    ) -> Iterator[PreparedDocument]:
         cut = [self._cut(incoming.extracted) for incoming, _ in fresh]
         inputs = [
             passage_input(incoming.extracted.title, piece.heading, text_of(incoming.extracted, piece))
@@ -94,13 +115,29 @@ class Pipeline:
             for piece in pieces
         ]
         read = readings(self.database, self.encoder, self.collection.encoder_id, inputs)
+        others = self._fitted_vectors(list(read), fitted)
         place = iter(inputs)
         for (incoming, digest), pieces in zip(fresh, cut, strict=True):
             passages = [
-                _passage(incoming.extracted, piece, input_hash(text), read[text])
+                _passage(incoming.extracted, piece, input_hash(text), read[text], others[text])
                 for piece, text in ((piece, next(place)) for piece in pieces)
             ]
             yield _document(incoming, digest, passages)
+
+    def _fitted_vectors(
+        self, inputs: Sequence[str], fitted: Sequence[Collection]
+    ) -> dict[str, dict[int, bytes]]:
+        """Return input -> fitted encoder -> vector; an encoder whose files are damaged makes none."""
+        made: dict[str, dict[int, bytes]] = {text: {} for text in inputs}
+        for seen in fitted if inputs else ():
+            try:
+                vectors = packed(self.fitted(seen).rows(inputs))
+            except ModelUnavailable as error:
+                log.warning("%s", error)
+                continue
+            for text, vector in zip(inputs, vectors, strict=True):
+                made[text][seen.encoder_id] = vector
+        return made
 
     def _cut(self, extracted: Extracted) -> list[Chunk]:
         return chunk(
@@ -184,7 +221,9 @@ def _storable(character: str) -> bool:
     return character >= " " and character != "\x7f" and not "\ud800" <= character <= "\udfff"
 
 
-def _passage(extracted: Extracted, piece: Chunk, digest: str, reading: Reading) -> PreparedPassage:
+def _passage(
+    extracted: Extracted, piece: Chunk, digest: str, reading: Reading, fitted: Mapping[int, bytes]
+) -> PreparedPassage:
     text = text_of(extracted, piece)
     return PreparedPassage(
         start=piece.start,
@@ -195,6 +234,7 @@ def _passage(extracted: Extracted, piece: Chunk, digest: str, reading: Reading) 
         language=language(text),
         input_hash=digest,
         vector=reading.vector,
+        fitted=fitted,
         states=reading.states,
     )
 

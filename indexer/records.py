@@ -218,6 +218,39 @@ class TrainingSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class FitSummary:
+    """An encoder that was fit on a collection and has read all of its passages."""
+
+    collection: str
+    encoder: str
+    dimension: int
+    passages: int
+    fingerprint: str
+    unchanged: bool
+    """Whether it was there already: same passages, same seed."""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderInfo:
+    """An encoder of a collection."""
+
+    name: str
+    kind: Literal["transformer", "dense", "sparse"]
+    """Pretrained, or fit on the collection's own passages."""
+    own: bool
+    """Whether the collection was made with it; searches use it unless they name another."""
+    dimension: int
+    complete: bool
+    """Whether every passage has its vector by it; until then nothing is searched by it."""
+    fit_on: int | None
+    """Passages it was fit on."""
+    passages: int
+    """Passages there are now."""
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """Whether the service can answer, and what it answers without."""
 

@@ -58,7 +58,8 @@ class Searching:
         self._models = models
         self._analyzer = analyzer
         self._rankers = rankers
-        self._pictures: dict[int, CollectionPicture] = {}
+        self._pictures: dict[tuple[int, int], CollectionPicture] = {}
+        """Collection and encoder -> what this process has opened."""
         self._lock = Lock()
         one_thread_each()
 
@@ -91,7 +92,7 @@ class Searching:
 
             return self._at_one_state(found, request.filter, answered)
 
-        result = self._of_collection(collection, asked)
+        result = self._of_collection(collection, asked, request.encoder)
         return replace(result, took_ms=(perf_counter() - started) * 1000)
 
     def similar(self, collection: str, request: SimilarRequest) -> SearchResult:
@@ -127,11 +128,14 @@ class Searching:
             ),
         )
 
-    def _of_collection(self, name: str, ask: Callable[[Collection], T]) -> T:
-        """Ask the collection called ``name``; once more where another took its name meanwhile."""
+    def _of_collection(self, name: str, ask: Callable[[Collection], T], encoder: str | None = None) -> T:
+        """Ask the collection called ``name``, seen through an encoder (by default its own).
+
+        It is asked once more where another took its name meanwhile, or the encoder was fit again.
+        """
         while True:
             with self._database.read() as connection:
-                found = collections.get(connection, name)
+                found = _seen(connection, name, encoder)
             try:
                 return ask(found)
             except Replaced:
@@ -150,8 +154,8 @@ class Searching:
         """
         for attempt in count():
             with self._database.read() as connection:
-                found = collections.get(connection, asked.name)
-                if (found.id, found.fingerprint) != (asked.id, asked.fingerprint):
+                found = _seen(connection, asked.name, asked.encoder)
+                if (found.id, found.encoder_id) != (asked.id, asked.encoder_id):
                     self.forget(asked)
                     raise Replaced
                 if attempt == PATIENCE:
@@ -186,25 +190,24 @@ class Searching:
 
     def _picture(self, connection: Connection, found: Collection) -> CollectionPicture:
         encoder = self._models.encoder_of(found)
-        if found.id not in self._pictures:
+        key = (found.id, found.encoder_id)
+        if key not in self._pictures:
             self._keep_only(collections.all_collections(connection))
         with self._lock:
-            if found.id not in self._pictures:
-                self._pictures[found.id] = CollectionPicture(
-                    self._database, self._caches, encoder, self._analyzer
-                )
-            return self._pictures[found.id]
+            if key not in self._pictures:
+                self._pictures[key] = CollectionPicture(self._database, self._caches, encoder, self._analyzer)
+            return self._pictures[key]
 
     def _keep_only(self, living: Sequence[Collection]) -> None:
         """Let go of collections that any process has deleted."""
         ids = {found.id for found in living}
         with self._lock:
-            self._pictures = {key: picture for key, picture in self._pictures.items() if key in ids}
+            self._pictures = {key: picture for key, picture in self._pictures.items() if key[0] in ids}
 
     def forget(self, found: Collection) -> None:
-        """Let go of what is remembered of a deleted collection."""
+        """Let go of what is remembered of a collection that was deleted, or of an encoder fit again."""
         with self._lock:
-            self._pictures.pop(found.id, None)
+            self._pictures = {key: picture for key, picture in self._pictures.items() if key[0] != found.id}
 
     def problems(self, living: Sequence[Collection]) -> list[str]:
         """Return what is out of use in this process, in words; let go of deleted collections."""
@@ -220,6 +223,12 @@ class Searching:
                 self._of_collection(name, lambda found: self._at_one_state(found, None, lambda *_: None))
             except UnknownCollection:
                 continue  # deleted in between
+
+
+def _seen(connection: Connection, name: str, encoder: str | None) -> Collection:
+    """Return a collection as it is seen through an encoder, by default its own."""
+    found = collections.get(connection, name)
+    return found if encoder is None else collections.through(connection, found, encoder)
 
 
 def _result(found: Answer, snapshot: Snapshot) -> SearchResult:

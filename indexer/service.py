@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 from indexer import bulk
 from indexer.cache_lock import CacheLock
 from indexer.clock import Clock, utc_now
+from indexer.fitted import FittedEncoders, folder_name
 from indexer.keeper import Keeper
 from indexer.models import Models
 from indexer.pipeline import Incoming, Pipeline, checked
@@ -70,7 +71,7 @@ class Service:
         self.settings = settings
         self.database = database
         self.clock = clock
-        self.models = Models(settings.models_folder, progress)
+        self._progress = progress
 
     @staticmethod
     def open(
@@ -92,6 +93,12 @@ class Service:
     def analyzer(self) -> Analyzer:
         """The text analysis that all collections share."""
         return Analyzer(cache_folder=self.settings.home / "dictionaries")
+
+    @cached_property
+    def models(self) -> Models:
+        """The encoders that this process has opened."""
+        fitted = FittedEncoders(self.settings.encoders_folder, self.analyzer)
+        return Models(self.settings.models_folder, self._progress, fitted)
 
     @cached_property
     def _searching(self) -> Searching:
@@ -159,9 +166,11 @@ class Service:
             tasks.cancel_all(connection, name, self.clock())
             learned = rankers.folders(connection, found)
             collections.delete(connection, found)
+            unused = collections.drop_unused_encoders(connection)
         self._searching.forget(found)
         for folder in learned:
             shutil.rmtree(self.settings.rankers_folder / folder, ignore_errors=True)
+        self.models.fitted.drop({folder_name(*encoder) for encoder in unused})
 
     def ensure_collection(self, name: str, encoder: str | None = None) -> Collection:
         """Return the collection ``name``, making it if need be.
@@ -203,7 +212,8 @@ class Service:
 
     def pipeline(self, collection: Collection) -> Pipeline:
         """Return what stores documents in a collection."""
-        return Pipeline(self.database, collection, self.models.encoder_of(collection), self.clock)
+        own = self.models.transformer_of(collection)
+        return Pipeline(self.database, collection, own, self.clock, self.models.fitted.of)
 
     def put_document(self, collection: str, document: NewDocument) -> Stored:
         """Store one document; when this returns it is committed and searchable.

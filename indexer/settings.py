@@ -46,6 +46,11 @@ class Settings:
         return self.home / "rankers"
 
     @property
+    def encoders_folder(self) -> Path:
+        """Encoders that were fit on collections, one folder each."""
+        return self.home / "encoders"
+
+    @property
     def caches_folder(self) -> Path:
         """Generations and lexical indexes; all of it can be thrown away at any time."""
         return self.home / "caches"

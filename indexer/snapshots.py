@@ -24,7 +24,7 @@ from indexer.store.collections import Collection
 from indexer.store.filters import matching_passages
 from indexer.store.sessions import Database
 from indexer.store.tables import LexicalCacheRow
-from search.arrays import Ids
+from search.arrays import Ids, Rows
 from search.artifacts import DamagedArtifact
 from search.centring import UNKNOWN_SHARE, centred, passage_mean
 from search.encoders.base import Encoder
@@ -33,7 +33,7 @@ from search.languages import LanguageView
 from search.lexical.tantivy_index import TantivyIndex
 from search.text.analyzer import Analyzer
 from search.vectors.exact_index import ExactIndex
-from search.vectors.rows import Rows, index_over, no_rows, stacked
+from search.vectors.rows import index_over, no_rows, stacked
 from search.vectors.scoring import mask_of
 from search.vectors.sparse_index import SparseIndex
 from search.views import NO_IDS, LexicalView, Selection, VectorView

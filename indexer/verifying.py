@@ -22,11 +22,13 @@ from indexer.store import changes, collections, passages, token_states
 from indexer.store.collections import Collection
 from indexer.store.tables import DocumentRow, EmbeddingRow, PassageRow
 from indexer.token_states import codec_of
-from search.arrays import Ids, Matrix
+from search.arrays import Ids, Rows
 from search.artifacts import DamagedArtifact
 from search.centring import centred, passage_mean
 from search.encoders.base import TokenEncoder, token_encoder
-from search.errors import SearchError
+from search.errors import ModelUnavailable, SearchError
+from search.vectors.base import VectorIndex
+from search.vectors.sparse_index import SparseIndex
 
 _EXAMPLES_MAX = 5
 ATTEMPTS = 5
@@ -117,7 +119,8 @@ def _settled(service: Service, collection: Collection, check: Check) -> list[Pro
 def _named(connection: Connection, collection: Collection) -> tuple[object, ...]:
     """Return which caches the rows name for a collection."""
     row = lexical_caches.row_of(connection, collection.id)
-    return collection.active_generation_id, row and (row.folder, row.covers)
+    generations = [seen.active_generation_id for seen in collections.encoders_of(connection, collection)]
+    return (*generations, row and (row.folder, row.covers))
 
 
 def _damaged(where: str, error: DamagedArtifact) -> Problem:
@@ -155,6 +158,23 @@ def _passages(service: Service, connection: Connection, collection: Collection) 
         yield Problem(key, "no_passages", "the document has no passages and can never be found")
 
 
+def _through_each(check: Check) -> Check:
+    """Return a check that looks at a collection through each encoder that it is searched by."""
+
+    def checked(service: Service, connection: Connection, collection: Collection) -> Iterator[Problem]:
+        for seen in collections.encoders_of(connection, collection):
+            by = "" if seen.encoder_id == collection.encoder_id else f"encoder {seen.encoder}, "
+            for problem in check(service, connection, seen) if seen.complete else ():
+                yield replace(problem, where=by + problem.where)
+
+    return checked
+
+
+def _right_length(seen: Collection) -> sa.ColumnElement[bool]:
+    length = sa.func.length(EmbeddingRow.vector)
+    return length % 8 == 0 if seen.sparse else length == 4 * seen.dimension
+
+
 def _vectors(service: Service, connection: Connection, collection: Collection) -> Iterator[Problem]:
     """Every passage has one finite vector of the right length."""
     joined = sa.and_(
@@ -168,7 +188,7 @@ def _vectors(service: Service, connection: Connection, collection: Collection) -
             PassageRow.collection_id == collection.id,
             sa.or_(
                 EmbeddingRow.passage_id.is_(None),
-                sa.func.length(EmbeddingRow.vector) != 4 * collection.dimension,
+                ~_right_length(collection),
             ),
         )
         .limit(_EXAMPLES_MAX)
@@ -179,7 +199,10 @@ def _vectors(service: Service, connection: Connection, collection: Collection) -
     if unusable:
         return
     for ids, rows in _blocks(connection, collection):
-        lengths = np.linalg.norm(rows, axis=1)
+        if not isinstance(rows, np.ndarray) and rows.indices.max(initial=0) >= collection.dimension:
+            yield Problem("vectors", "bad_vector", "a vector has more columns than its encoder has words")
+            return
+        lengths = np.sqrt((rows * rows).sum(axis=1))
         bad = ~(np.isfinite(lengths) & ((np.abs(lengths - 1) < 1e-3) | (lengths == 0)))
         for passage in ids[bad][:_EXAMPLES_MAX]:
             yield Problem(f"passage {passage}", "bad_vector", "its vector is neither of unit length nor zero")
@@ -239,11 +262,27 @@ def _generation(service: Service, connection: Connection, collection: Collection
         if not np.isin(ids[old], index.ids).all():
             yield Problem(where, "cache_mismatch", "a passage it should cover is missing from it")
             return
-        if not np.array_equal(index.vectors(ids[old]), centred(rows[old], mean)):
+        if not _alike(index, ids[old], rows[old] if collection.sparse else centred(rows[old], mean)):
             yield Problem(where, "cache_mismatch", "a vector in it differs from the one in the database")
             return
     if seen + np.isin(change.removed, index.ids).sum() != index.ids.size:
         yield Problem(where, "cache_mismatch", "it holds a passage that the database never had at its time")
+
+
+def _alike(index: VectorIndex, ids: Ids, rows: Rows) -> bool:
+    """Return whether an index holds just these rows."""
+    if isinstance(index, SparseIndex):
+        return bool((index.take(ids) != rows).nnz == 0)
+    return np.array_equal(index.vectors(ids), rows)
+
+
+def _fitted(service: Service, connection: Connection, collection: Collection) -> Iterator[Problem]:
+    """The files of every encoder that was fit on the collection are whole."""
+    for seen in collections.encoders_of(connection, collection)[1:]:
+        try:
+            service.models.fitted.of(seen).opened()
+        except ModelUnavailable as error:
+            yield Problem(f"encoder {seen.encoder}", error.code, str(error))
 
 
 def _lexical(service: Service, connection: Connection, collection: Collection) -> Iterator[Problem]:
@@ -275,8 +314,8 @@ def _lexical(service: Service, connection: Connection, collection: Collection) -
         )
 
 
-ROWS: Sequence[Check] = (_passages, _vectors, _states)
-CACHES: Sequence[Check] = (_generation, _lexical)
+ROWS: Sequence[Check] = (_passages, _through_each(_vectors), _states, _fitted)
+CACHES: Sequence[Check] = (_through_each(_generation), _lexical)
 CURES = {
     "cache_damaged": "; {maker}",
     "cache_mismatch": "; delete the folder caches in the data folder, and {maker}",
@@ -288,5 +327,5 @@ Who keeps the caches looks at checksums alone; `xunyi worker --once` reads the t
 """
 
 
-def _blocks(connection: Connection, collection: Collection) -> Iterator[tuple[Ids, Matrix]]:
+def _blocks(connection: Connection, collection: Collection) -> Iterator[tuple[Ids, Rows]]:
     return passages.vector_blocks(connection, collection)

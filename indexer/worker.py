@@ -129,16 +129,12 @@ class Worker:
         return None
 
     def _inspect(self, found: Collection) -> bool:
-        self._service.keeper.inspect(found, self._service.models.encoder_of(found))
+        self._service.keeper.inspect(found, self._service.models.encoder_of)
         return False
 
     def _keep(self, found: Collection) -> bool:
         keeper = self._service.keeper
-        worked = keeper.follow(found)
-        if keeper.due(found):
-            keeper.fold(found, self._service.models.encoder_of(found))
-            return True
-        return worked
+        return keeper.follow(found) | keeper.fold_due(found, self._service.models.encoder_of)
 
     def _fill_one(self) -> bool:
         """Make a batch of missing token states of the first collection that lacks any."""

@@ -1,7 +1,10 @@
 """The array types that every part of the core speaks."""
 
+from typing import TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 from threadpoolctl import ThreadpoolController
 
 Vector = NDArray[np.float32]
@@ -15,6 +18,9 @@ States = NDArray[np.float32]
 
 Spans = NDArray[np.int32]
 """Half-open ranges of code points ``(n, 2)``: start and end."""
+
+Rows: TypeAlias = "Matrix | csr_array"
+"""Rows of vectors, dense or without the zeros that most of them are ``(n, d)``."""
 
 Ids = NDArray[np.int64]
 """Passage ids ``(n,)`` as the database gave them."""

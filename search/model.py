@@ -46,6 +46,8 @@ class SearchRequest:
     mode: Mode | None = None
     """By default ``attention`` for text (``hybrid`` with an encoder that has no token states), and ``dense``
     (all that can be) for a vector."""
+    encoder: str | None = None
+    """Which of the collection's encoders takes the dense part; by default the one it was made with."""
     filter: Mapping[str, Any] | None = None
     group_by: GroupBy = "document"
     explain: bool = False

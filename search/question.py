@@ -173,7 +173,7 @@ def _checked_mode(request: SearchRequest, attentive: bool) -> Mode:
     if request.vector is not None and request.mode not in (None, "dense"):
         raise InvalidInput(f"mode {request.mode} needs words; a vector is searched in mode dense")
     if request.mode == "attention" and not attentive:
-        raise InvalidInput("this collection's encoder has no token states; choose mode hybrid")
+        raise InvalidInput("this encoder has no token states to attend to; choose mode hybrid or dense")
     if request.vector is not None:
         return "dense"
     return request.mode or ("attention" if attentive else "hybrid")

@@ -35,7 +35,7 @@ ONLY_IN = {
     "psycopg": ("indexer/",),
     "sqlite3": ("indexer/",),
     "faiss": ("search/vectors/",),
-    "scipy": ("search/encoders/", "search/vectors/", "indexer/store/vector_bytes.py"),
+    "scipy": ("search/arrays.py", "search/encoders/", "search/vectors/", "indexer/store/vector_bytes.py"),
     "tantivy": ("search/lexical/",),
     "jieba": ("search/text/",),
     "opencc": ("search/text/",),

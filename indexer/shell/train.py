@@ -8,10 +8,11 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from indexer.learning import Canceled, checked_kind
+from indexer.learning import checked_kind
 from indexer.learning import train as run_training
 from indexer.records import TrainingSummary
 from indexer.shell import options
+from indexer.training_tasks import Canceled
 from search.child import Step
 from search.errors import InvalidInput
 from search.evaluation.judged import read_judgements

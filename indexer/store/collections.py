@@ -1,6 +1,7 @@
 """Collections and their encoders: the rows, and the counter that orders a collection's changes."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -43,11 +44,17 @@ class Collection:
     kind: str = "transformer"
     """Of the encoder: pretrained (``transformer``), or fit on the collection (``dense``, ``sparse``)."""
 
+    complete: bool = True
+    """Whether every passage has its vector by the encoder; only then is it searched by."""
+
     @property
     def sparse(self) -> bool:
         """Whether the encoder's vectors are stored without their zeros."""
         return self.kind == "sparse"
 
+
+OWN = "transformer"
+"""What the encoder that a collection was made with is called, too."""
 
 _SEEN_THROUGH = (
     sa.select(
@@ -63,6 +70,7 @@ _SEEN_THROUGH = (
         CollectionEncoderRow.active_generation_id,
         CollectionRow.created_at,
         EncoderRow.kind,
+        CollectionEncoderRow.complete,
     )
     .join(CollectionEncoderRow, CollectionEncoderRow.collection_id == CollectionRow.id)
     .join(EncoderRow, EncoderRow.id == CollectionEncoderRow.encoder_id)
@@ -179,13 +187,19 @@ def encoders_of(connection: Connection, collection: Collection) -> list[Collecti
 
 
 def through(connection: Connection, collection: Collection, encoder: str) -> Collection:
-    """Return a collection seen through the encoder of that name; raise ``UnknownEncoder`` without one."""
+    """Return a collection seen through the encoder of that name; ``transformer`` is its own, too.
+
+    Raises:
+        UnknownEncoder: it has none of this name that it can be searched by.
+    """
+    if encoder in (collection.encoder, OWN):
+        return collection
     query = _SEEN_THROUGH.where(
         CollectionRow.id == collection.id, EncoderRow.name == encoder, CollectionEncoderRow.complete
     )
     row = connection.execute(query).one_or_none() if is_text(encoder) else None
     if row is None:
-        known = [other.encoder for other in encoders_of(connection, collection)]
+        known = [other.encoder for other in encoders_of(connection, collection) if other.complete]
         raise UnknownEncoder(
             f"{collection.name!r} has no encoder {encoder[:100]!r} to search by; it has: {', '.join(known)}; "
             "`xunyi train` fits others on it",
@@ -194,17 +208,37 @@ def through(connection: Connection, collection: Collection, encoder: str) -> Col
     return Collection(**row._mapping)
 
 
+def fit_before(connection: Connection, collection: Collection, made_of: str) -> Collection | None:
+    """Return a collection seen through the encoder that was fit on just this, if it has that."""
+    query = _SEEN_THROUGH.where(CollectionRow.id == collection.id, CollectionEncoderRow.made_of == made_of)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else Collection(**row._mapping)
+
+
 def add_encoder(
-    connection: Connection, collection: Collection, encoder_id: int, fit_on: int, now: datetime
-) -> None:
+    connection: Connection, collection: Collection, encoder_id: int, fit_on: int, made_of: str, now: datetime
+) -> Collection:
     """Give a collection another encoder, by which nothing is searched before it is ``completed``.
+
+    One that came out as one it has already stays as complete as that is.
+
+    Returns:
+        The collection seen through it.
 
     Raises:
         UnknownCollection: it was deleted in the meantime.
     """
     lock(connection, collection)
-    values = {"collection_id": collection.id, "encoder_id": encoder_id, "complete": False, "fit_on": fit_on}
-    connection.execute(sa.insert(CollectionEncoderRow).values(created_at=now, **values))
+    facts = {"fit_on": fit_on, "made_of": made_of}
+    mine = (
+        CollectionEncoderRow.collection_id == collection.id,
+        CollectionEncoderRow.encoder_id == encoder_id,
+    )
+    if not connection.execute(sa.update(CollectionEncoderRow).where(*mine).values(**facts)).rowcount:
+        place = {"collection_id": collection.id, "encoder_id": encoder_id, "complete": False}
+        connection.execute(sa.insert(CollectionEncoderRow).values(created_at=now, **place, **facts))
+    query = _SEEN_THROUGH.where(CollectionRow.id == collection.id, EncoderRow.id == encoder_id)
+    return Collection(**connection.execute(query).one()._mapping)
 
 
 def completed(connection: Connection, seen: Collection) -> None:
@@ -228,6 +262,38 @@ def remove_encoder(connection: Connection, collection: Collection, encoder_id: i
         connection.execute(
             sa.delete(row).where(row.collection_id == collection.id, row.encoder_id == encoder_id)
         )
+
+
+def drop_unused_encoders(connection: Connection) -> list[tuple[str, str]]:
+    """Forget the fitted encoders that no collection has; return their names and fingerprints."""
+    used = sa.select(CollectionEncoderRow.encoder_id)
+    unused = (EncoderRow.kind != "transformer", EncoderRow.id.not_in(used))
+    gone = sa.delete(EncoderRow).where(*unused).returning(EncoderRow.name, EncoderRow.fingerprint)
+    return [(row.name, row.fingerprint) for row in connection.execute(gone)]
+
+
+def fitted_encoders(connection: Connection) -> set[tuple[str, str]]:
+    """Return names and fingerprints of all encoders that were fit on collections."""
+    query = sa.select(EncoderRow.name, EncoderRow.fingerprint).where(EncoderRow.kind != "transformer")
+    return {(row.name, row.fingerprint) for row in connection.execute(query)}
+
+
+def incomplete(connection: Connection, collection: Collection, encoder_ids: Sequence[int]) -> None:
+    """Keep searches from encoders that could not read what is being stored."""
+    rows = sa.update(CollectionEncoderRow).where(
+        CollectionEncoderRow.collection_id == collection.id, CollectionEncoderRow.encoder_id.in_(encoder_ids)
+    )
+    connection.execute(rows.values(complete=False))
+
+
+def fitted_ids(connection: Connection, collection: Collection) -> set[int]:
+    """Return the ids of the encoders that were fit on a collection."""
+    query = sa.select(CollectionEncoderRow.encoder_id).where(
+        CollectionEncoderRow.collection_id == collection.id,
+        CollectionEncoderRow.encoder_id
+        != sa.select(CollectionRow.encoder_id).where(CollectionRow.id == collection.id).scalar_subquery(),
+    )
+    return set(connection.execute(query).scalars())
 
 
 def move_pointer(connection: Connection, seen: Collection, generation_id: int) -> None:

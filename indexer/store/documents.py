@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from indexer.records import Deleted, DocumentOutcome, Stored, StoredOver
-from indexer.store import changes
+from indexer.store import changes, collections
 from indexer.store.collections import Collection, lock
 from indexer.store.fields import rows_of
 from indexer.store.storable import is_text
@@ -44,6 +44,8 @@ class PreparedPassage:
     language: str
     input_hash: str
     vector: bytes
+    fitted: Mapping[int, bytes] = field(default_factory=dict)
+    """Encoder that was fit on the collection -> the vector by it."""
     states: PackedStates | None = None
     """None where they are not made yet, or the encoder has none."""
 
@@ -68,7 +70,7 @@ class PreparedDocument:
 
 
 class ChangedMeanwhile(Exception):
-    """A document that was found unchanged was changed by another process before the transaction began."""
+    """A document that was found unchanged, or the collection's encoders, were changed by another process."""
 
 
 def in_slices(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -93,16 +95,32 @@ def _known(connection: Connection, collection_id: int, keys: Sequence[str]) -> d
 
 
 def store(
-    connection: Connection, collection: Collection, documents: Sequence[PreparedDocument], now: datetime
+    connection: Connection,
+    collection: Collection,
+    documents: Sequence[PreparedDocument],
+    now: datetime,
+    fitted: Mapping[int, bool] | None = None,
 ) -> list[Stored]:
     """Store documents of distinct keys and return what became of each, in their order.
 
     A document whose content hash is stored already is left alone, but for where it came from.
 
+    Args:
+        connection: of a write transaction.
+        collection: where to.
+        documents: read, cut and encoded.
+        now: the time.
+        fitted: encoders that were fit on the collection -> whether the passages bring their vectors; one
+            whose files are damaged makes none, and is searched by no longer.
+
     Raises:
-        ChangedMeanwhile: a document without passages is no longer stored unchanged; nothing is stored.
+        ChangedMeanwhile: a document without passages is no longer stored unchanged, or the collection has
+            other encoders now; nothing is stored.
     """
     last = lock(connection, collection)
+    fitted = fitted or {}
+    if collections.fitted_ids(connection, collection) != set(fitted):
+        raise ChangedMeanwhile
     known = _known(connection, collection.id, [document.key for document in documents])
     fresh = [document for document in documents if document.key not in known]
     changed = [
@@ -120,6 +138,9 @@ def store(
     removed = _clear(connection, [known[document.key].id for document in changed])
     _update(connection, known, changed, now)
     added = _insert_contents(connection, collection, ids, fresh + changed)
+    unread = [encoder for encoder, brought in fitted.items() if added and not brought]
+    if unread:
+        collections.incomplete(connection, collection, unread)
     changes.record(connection, collection.id, last, removed, added)
 
     new = {document.key for document in fresh}
@@ -239,6 +260,11 @@ def _insert_readings(
     places = [{"passage_id": passage_id, "encoder_id": encoder_id} for passage_id in ids]
     pairs = list(zip(places, passages, strict=True))
     vectors = [place | {"vector": passage.vector} for place, passage in pairs]
+    vectors += [
+        {"passage_id": place["passage_id"], "encoder_id": encoder, "vector": vector}
+        for place, passage in pairs
+        for encoder, vector in passage.fitted.items()
+    ]
     connection.execute(sa.insert(EmbeddingRow), vectors)
     states = [
         place | {"codec": passage.states.codec, "states": passage.states.packed}

@@ -16,10 +16,9 @@ from indexer.store.storable import is_text
 from indexer.store.tables import DocumentRow, EmbeddingRow, PassageRow
 from indexer.store.token_states import states_of
 from indexer.store.vector_bytes import unpacked
-from search.arrays import Ids
+from search.arrays import Ids, Rows
 from search.errors import UnknownPassage
 from search.model import FoundPassage, PassageText
-from search.vectors.rows import Rows
 
 ID_MAX = 2**63 - 1
 """What a database can count to."""

@@ -97,13 +97,11 @@ class EncoderRow(Base):
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
     kind: Mapped[str] = mapped_column(String(50))
+    """``transformer`` is pretrained; ``dense`` and ``sparse`` were fit, and say how vectors are stored."""
     options: Mapped[dict[str, Any]]
     fingerprint: Mapped[str] = mapped_column(String(64))
     dimension: Mapped[int]
     created_at: Mapped[datetime]
-
-    # kind: ``transformer`` for a pretrained one; of those fit on a collection ``dense`` or ``sparse``,
-    # which says how their vectors are stored.
 
 
 class CollectionRow(Base):
@@ -138,6 +136,8 @@ class CollectionEncoderRow(Base):
     """Whether every passage has its vector; only then is it searched by."""
     fit_on: Mapped[int | None]
     """How many passages it was fit on; None for a pretrained one."""
+    made_of: Mapped[str | None] = mapped_column(String(64))
+    """Digest of these passages and of how it was fit on them."""
     created_at: Mapped[datetime]
 
 

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.sparse import csr_array
 
-from search.arrays import Matrix
-from search.vectors.rows import Rows
+from search.arrays import Matrix, Rows
 
 _PAIR_BYTES = 8
 

@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("active_generation_id", sa.BigInteger(), nullable=True),
         sa.Column("complete", sa.Boolean(), nullable=False),
         sa.Column("fit_on", sa.Integer(), nullable=True),
+        sa.Column("made_of", sa.String(length=64), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["collection_id"],

@@ -1,17 +1,13 @@
 """Rows of vectors as an index holds them: dense, or without the zeros that most of a sparse one are."""
 
 from collections.abc import Sequence
-from typing import TypeAlias
 
 import numpy as np
 from scipy.sparse import csr_array, vstack
 
-from search.arrays import Ids, Matrix
+from search.arrays import Ids, Rows
 from search.vectors.exact_index import ExactIndex
 from search.vectors.sparse_index import SparseIndex
-
-Rows: TypeAlias = "Matrix | csr_array"
-"""``(n, d)`` in single precision."""
 
 
 def no_rows(dimension: int, sparse: bool) -> Rows:

@@ -500,10 +500,10 @@ def test_a_damaged_lexical_index_degrades_and_heals(filled, damage, name, in_use
 @pytest.mark.parametrize("what", ["vectors", "lexical"])
 @on_sqlite
 def test_an_inspection_finds_what_no_search_has_met(filled, what):
-    filled.keeper.inspect(filled.collection, ENCODER)
+    filled.keeper.inspect(filled.collection, lambda _: ENCODER)
     assert not filled.manifest().damaged and not filled.lexical_row().damaged
     flip_a_bit(max(path for path in filled.folder(what).iterdir() if path.stat().st_size > 100))
-    filled.keeper.inspect(filled.collection, ENCODER)
+    filled.keeper.inspect(filled.collection, lambda _: ENCODER)
     assert filled.manifest().damaged is (what == "vectors")
     assert filled.lexical_row().damaged is (what == "lexical")
     filled.keep()

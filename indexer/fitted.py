@@ -1,0 +1,57 @@
+"""The encoders that were fit on collections, as this process has opened them."""
+
+import shutil
+from pathlib import Path
+from threading import Lock
+
+from indexer.store.collections import Collection
+from search.artifacts import DamagedArtifact
+from search.encoders.fitted.base import FittedEncoder
+from search.encoders.fitted.fitting import open_fitted
+from search.encoders.fitted.served import Served
+from search.errors import ModelUnavailable
+from search.text.analyzer import Analyzer
+
+
+def folder_name(kind: str, fingerprint: str) -> str:
+    """Return the folder of a fit; equal fits have one between them."""
+    return f"{kind}-{fingerprint[:16]}"
+
+
+class FittedEncoders:
+    """Opens fits on first use and keeps the newest of each collection; safe for several threads."""
+
+    def __init__(self, folder: Path, analyzer: Analyzer) -> None:
+        self._folder = folder
+        self._analyzer = analyzer
+        self._lock = Lock()
+        self._opened: dict[tuple[int, str], tuple[str, FittedEncoder]] = {}
+        """Collection and kind -> fingerprint and encoder."""
+
+    def of(self, seen: Collection) -> Served:
+        """Return the encoder that a collection is seen through; its files are read once it is needed."""
+        return Served(seen.fingerprint, seen.dimension, lambda: self._open(seen))
+
+    def _open(self, seen: Collection) -> FittedEncoder:
+        key = (seen.id, seen.encoder)
+        with self._lock:
+            known = self._opened.get(key)
+            if known is None or known[0] != seen.fingerprint:
+                known = self._opened[key] = (seen.fingerprint, self._read(seen))
+            return known[1]
+
+    def _read(self, seen: Collection) -> FittedEncoder:
+        folder = self._folder / folder_name(seen.encoder, seen.fingerprint)
+        try:
+            return open_fitted(seen.encoder, folder, seen.fingerprint, self._analyzer)
+        except DamagedArtifact as damage:
+            raise ModelUnavailable(
+                f"the files of the encoder {seen.encoder!r} of {seen.name!r} are out of use ({damage}); "
+                f"`xunyi train {seen.encoder} -c {seen.name}` makes them anew",
+                encoder=seen.encoder,
+            ) from None
+
+    def drop(self, names: set[str]) -> None:
+        """Delete the folders of fits that no collection has any more."""
+        for name in names:
+            shutil.rmtree(self._folder / name, ignore_errors=True)
