@@ -7,8 +7,18 @@ a child process runs one; what opens the files may not.
 from search.encoders.fitted.base import FittedEncoder
 from search.registry import Registry
 
-TRAINERS: Registry[None] = Registry("encoder to fit", {})
+TRAINERS: Registry[None] = Registry(
+    "encoder to fit",
+    {
+        "autoencoder": "search.encoders.fitted.autoencoder_training:fit_autoencoder",
+    },
+)
 """``TRAINERS.create(kind, fit=Fit(...))`` runs a ``Trainer``."""
 
-OPENERS: Registry[FittedEncoder] = Registry("fitted encoder", {})
+OPENERS: Registry[FittedEncoder] = Registry(
+    "fitted encoder",
+    {
+        "autoencoder": "search.encoders.fitted.autoencoder:open_autoencoder",
+    },
+)
 """``OPENERS.create(kind, folder=..., analyzer=...)`` opens files that somebody has proved to be whole."""
