@@ -11,6 +11,8 @@ TRAINERS: Registry[None] = Registry(
     "encoder to fit",
     {
         "autoencoder": "search.encoders.fitted.autoencoder_training:fit_autoencoder",
+        "rnn": "search.encoders.fitted.recurrent_training:fit_rnn",
+        "lstm": "search.encoders.fitted.recurrent_training:fit_lstm",
     },
 )
 """``TRAINERS.create(kind, fit=Fit(...))`` runs a ``Trainer``."""
@@ -19,6 +21,8 @@ OPENERS: Registry[FittedEncoder] = Registry(
     "fitted encoder",
     {
         "autoencoder": "search.encoders.fitted.autoencoder:open_autoencoder",
+        "rnn": "search.encoders.fitted.recurrent:open_rnn",
+        "lstm": "search.encoders.fitted.recurrent:open_lstm",
     },
 )
 """``OPENERS.create(kind, folder=..., analyzer=...)`` opens files that somebody has proved to be whole."""

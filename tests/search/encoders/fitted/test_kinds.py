@@ -10,7 +10,7 @@ from search.encoders.fitted.base import LearningPassage
 from search.encoders.fitted.catalog import OPENERS, TRAINERS
 from search.errors import TooLittleToLearn
 
-KINDS = ["autoencoder"]
+KINDS = ["autoencoder", "rnn", "lstm"]
 
 kinds = pytest.mark.parametrize("kind", KINDS)
 
@@ -42,6 +42,27 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(kind, fit_of, p
     first, again, other = ({path.name: path.read_bytes() for path in fit.output.iterdir()} for fit in fits)
     assert first == again
     assert first != other
+
+
+@kinds
+def test_a_killed_and_resumed_fit_writes_the_same_bytes(kind, fit_of, passages):
+    class Killed(Exception):
+        pass
+
+    def dies(done, total):
+        if done == 2:
+            raise Killed
+
+    whole, killed = fit_of(passages), fit_of(passages, progress=dies)
+    TRAINERS.create(kind, fit=whole)
+    with pytest.raises(Killed):
+        TRAINERS.create(kind, fit=killed)
+    seen = []
+    resumed = fit_of(passages, checkpoints=killed.checkpoints, progress=lambda done, total: seen.append(done))
+    TRAINERS.create(kind, fit=resumed)
+    assert seen[0] == 2
+    for path in whole.output.iterdir():
+        assert (resumed.output / path.name).read_bytes() == path.read_bytes()
 
 
 @kinds

@@ -1,0 +1,73 @@
+"""From a state per word to one vector per text: a weighted mean, less what all texts share.
+
+Arora et al., "A simple but tough-to-beat baseline for sentence embeddings", ICLR 2017, algorithm 1: the
+weight of a word is ``a / (a + p(w))`` with ``p(w)`` its share of all words.
+
+A state is the word's own vector and what the network has read around it: ``s_t = e_t + P h_t``.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.arrays import Matrix, Spans, States, Vector, unit_rows
+from search.encoders.base import Role
+from search.encoders.fitted.tensors import Weights
+from search.encoders.fitted.vocabulary import Vocabulary
+from search.text.analyzer import Analyzer
+
+Context = Callable[[States], States]
+"""From word vectors ``(n, d)`` in reading order to what a network makes of each in its place, ``(n, h)``."""
+
+
+class PooledEncoder:
+    """Weighted mean of the states of a text's known words."""
+
+    def __init__(
+        self, vocabulary: Vocabulary, weights: Weights, context: Context, analyzer: Analyzer
+    ) -> None:
+        """Take ``words (terms, d)``, ``importance (terms,)``, ``projection (h, d)`` and ``mean (d,)``."""
+        self._vocabulary = vocabulary
+        self._weights = weights
+        self._context = context
+        self._analyzer = analyzer
+
+    @property
+    def dimension(self) -> int:
+        """Length of every vector and state."""
+        return len(self._weights["mean"])
+
+    def encode(self, texts: Sequence[str], role: Role) -> Matrix:
+        """Return unit rows ``(len(texts), dimension)``, zeros for a text without a known word."""
+        rows = np.zeros((len(texts), self.dimension), dtype=np.float32)
+        for row, text in zip(rows, texts, strict=True):
+            numbers = self._vocabulary.numbers(self._analyzer.terms(text))
+            if numbers:
+                row[:] = self.pooled(numbers) - self._weights["mean"]
+        return unit_rows(rows)
+
+    def states(self, text: str) -> tuple[States, Spans]:
+        """Return a state ``(n, d)`` per known word of ``text`` and where it stands there ``(n, 2)``."""
+        tokens = [token for token in self._analyzer.tokens(text) if token.term in self._vocabulary]
+        spans = np.array([(token.start, token.end) for token in tokens], dtype=np.int32).reshape(-1, 2)
+        if not tokens:
+            return np.zeros((0, self.dimension), dtype=np.float32), spans
+        return self._states(self._vocabulary.numbers(token.term for token in tokens)), spans
+
+    def pooled(self, numbers: Sequence[int]) -> Vector:
+        """Return the unit mean ``(d,)`` of the states of at least one word."""
+        total: Vector = self._weights["importance"][numbers] @ self._states(numbers)
+        row: Vector = unit_rows(total[None])[0]
+        return row
+
+    def _states(self, numbers: Sequence[int]) -> States:
+        words = self._weights["words"][numbers]
+        states: States = words + self._context(words) @ self._weights["projection"]
+        return states
+
+
+def sif_weights(counts: NDArray[np.int64], a: float) -> Vector:
+    """Return ``a / (a + p(w))`` of each word, from how often it stands in the collection."""
+    weights: Vector = (a / (a + counts / counts.sum())).astype(np.float32)
+    return weights
