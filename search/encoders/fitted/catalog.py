@@ -13,6 +13,7 @@ TRAINERS: Registry[None] = Registry(
         "autoencoder": "search.encoders.fitted.autoencoder_training:fit_autoencoder",
         "rnn": "search.encoders.fitted.recurrent_training:fit_rnn",
         "lstm": "search.encoders.fitted.recurrent_training:fit_lstm",
+        "transformer-scratch": "search.encoders.fitted.transformer_training:fit_transformer",
     },
 )
 """``TRAINERS.create(kind, fit=Fit(...))`` runs a ``Trainer``."""
@@ -23,6 +24,7 @@ OPENERS: Registry[FittedEncoder] = Registry(
         "autoencoder": "search.encoders.fitted.autoencoder:open_autoencoder",
         "rnn": "search.encoders.fitted.recurrent:open_rnn",
         "lstm": "search.encoders.fitted.recurrent:open_lstm",
+        "transformer-scratch": "search.encoders.fitted.transformer:open_transformer",
     },
 )
 """``OPENERS.create(kind, folder=..., analyzer=...)`` opens files that somebody has proved to be whole."""

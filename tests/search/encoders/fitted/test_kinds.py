@@ -10,7 +10,7 @@ from search.encoders.fitted.base import LearningPassage
 from search.encoders.fitted.catalog import OPENERS, TRAINERS
 from search.errors import TooLittleToLearn
 
-KINDS = ["autoencoder", "rnn", "lstm"]
+KINDS = ["autoencoder", "rnn", "lstm", "transformer-scratch"]
 
 kinds = pytest.mark.parametrize("kind", KINDS)
 
