@@ -13,6 +13,8 @@ TRAINERS: Registry[None] = Registry(
         "autoencoder": "search.encoders.fitted.autoencoder_training:fit_autoencoder",
         "rnn": "search.encoders.fitted.recurrent_training:fit_rnn",
         "lstm": "search.encoders.fitted.recurrent_training:fit_lstm",
+        "seq2seq": "search.encoders.fitted.seq2seq_training:fit_seq2seq",
+        "seq2seq-attention": "search.encoders.fitted.seq2seq_training:fit_seq2seq_attention",
         "transformer-scratch": "search.encoders.fitted.transformer_training:fit_transformer",
     },
 )
@@ -24,6 +26,8 @@ OPENERS: Registry[FittedEncoder] = Registry(
         "autoencoder": "search.encoders.fitted.autoencoder:open_autoencoder",
         "rnn": "search.encoders.fitted.recurrent:open_rnn",
         "lstm": "search.encoders.fitted.recurrent:open_lstm",
+        "seq2seq": "search.encoders.fitted.seq2seq:open_seq2seq",
+        "seq2seq-attention": "search.encoders.fitted.seq2seq:open_seq2seq",
         "transformer-scratch": "search.encoders.fitted.transformer:open_transformer",
     },
 )

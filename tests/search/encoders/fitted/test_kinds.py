@@ -10,7 +10,7 @@ from search.encoders.fitted.base import LearningPassage
 from search.encoders.fitted.catalog import OPENERS, TRAINERS
 from search.errors import TooLittleToLearn
 
-KINDS = ["autoencoder", "rnn", "lstm", "transformer-scratch"]
+KINDS = ["autoencoder", "rnn", "lstm", "seq2seq", "seq2seq-attention", "transformer-scratch"]
 
 kinds = pytest.mark.parametrize("kind", KINDS)
 
