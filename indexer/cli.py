@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, str] = {
     "collections": "indexer.shell.collections:collections",
     "delete": "indexer.shell.collections:delete",
     "train": "indexer.shell.train:train",
+    "encoders": "indexer.shell.encoders:encoders",
     "calibrate": "indexer.shell.calibrate:calibrate",
     "evaluate": "indexer.shell.evaluate:evaluate",
     "serve": "indexer.shell.serve:serve",

@@ -13,12 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from indexer.fitting import fit, kinds
 from indexer.ingest import ingest_paths
 from indexer.learning import train as training
 from indexer.rankers import opened as open_trained
 from indexer.records import IngestSummary
 from indexer.service import Service
 from indexer.store import collections, passages, rankers
+from indexer.store.collections import OWN
 from indexer.store.passages import StoredPassages
 from search.artifacts import DamagedArtifact
 from search.errors import InvalidInput
@@ -35,7 +37,7 @@ from search.views import NO_IDS, VectorView
 
 RAW = "dense:raw"
 ATTENTIONS = {f"attention:{kind}": kind for kind in KINDS}
-SYSTEMS = (*MODES, *ATTENTIONS, RAW)
+SYSTEMS = (*MODES, *ATTENTIONS, RAW, *kinds(), OWN)
 COLLECTION = "evaluation"
 COMPARED = "nDCG@10"
 
@@ -159,6 +161,8 @@ def answerer(
     """Return what answers a question with keys of documents, best first, and the test of what it learned."""
     if system == RAW:
         return _raw_answerer(service), None
+    if system in (*kinds(), OWN):
+        return _encoder_answerer(service, system, note), None
     kind = ATTENTIONS.get(system)
     ranker: AttentionRanker | None = Simple() if kind == SIMPLE else None
     learned = None
@@ -192,6 +196,19 @@ def _learned(
             note(f"{kind} is trained again: {damage}")
     note(training(service, COLLECTION, kind, use=False).reason)
     return _learned(service, kind, note)
+
+
+def _encoder_answerer(service: Service, encoder: str, note: Callable[[str], None]) -> Answerer:
+    """Return a system that compares meaning by one encoder, fit first where it is a kind that is fit."""
+    if encoder != OWN:
+        summary = fit(service, COLLECTION, encoder)
+        note(f"{encoder}: {summary.dimension} dimensions, fit in {summary.seconds:.0f} s")
+
+    def answer(query: Query) -> list[str]:
+        request = SearchRequest(query=query.text, limit=DEPTH, mode="dense", encoder=encoder, highlight=False)
+        return [hit.key for hit in service.search(COLLECTION, request).hits]
+
+    return answer
 
 
 def _raw_answerer(service: Service) -> Answerer:

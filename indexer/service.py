@@ -27,6 +27,7 @@ from indexer.records import (
     Deleted,
     DocumentDetail,
     DocumentPage,
+    EncoderInfo,
     Health,
     LineStatus,
     NewDocument,
@@ -158,6 +159,36 @@ class Service:
             )
             collections.create(connection, name, encoder_id, PASSAGE_TOKENS, OVERLAP_TOKENS, now)
         return self.collection(name)
+
+    def encoders(self, collection: str) -> list[EncoderInfo]:
+        """Return the encoders of a collection, its own first; raise ``UnknownCollection``."""
+        with self.database.read() as connection:
+            found = collections.get(connection, collection)
+            return collections.encoder_infos(connection, found)
+
+    def remove_encoder(self, collection: str, encoder: str) -> None:
+        """Take an encoder that was fit on a collection away from it, with its vectors.
+
+        Raises:
+            UnknownCollection, UnknownEncoder: there is none.
+            InvalidInput: it is the collection's own.
+        """
+        with self.database.write() as connection:
+            found = collections.get(connection, collection)
+            collections.lock(connection, found)
+            mine = [seen for seen in collections.encoders_of(connection, found) if seen.encoder == encoder]
+            if encoder in (found.encoder, collections.OWN):
+                raise InvalidInput(
+                    f"{encoder} is what {collection!r} was made with and its passages are cut for; "
+                    "only encoders that were fit on it can be removed"
+                )
+            if not mine:
+                collections.through(connection, found, encoder)  # raises, and says which there are
+            for seen in mine:
+                collections.remove_encoder(connection, seen, seen.encoder_id)
+            unused = collections.drop_unused_encoders(connection)
+        self._searching.forget(found)
+        self.models.fitted.drop({folder_name(*each) for each in unused})
 
     def delete_collection(self, name: str) -> None:
         """Delete a collection with all it holds, its waiting uploads too; raise ``UnknownCollection``."""

@@ -27,7 +27,8 @@ from search.model import MODES
     "--systems",
     default=",".join(MODES),
     show_default=True,
-    help="Also: attention:simple, attention:trainable, attention:causal, attention:multihead, dense:raw.",
+    help="Also: attention:simple, attention:trainable, attention:causal, attention:multihead, dense:raw, "
+    "transformer, and the encoders that are fit on a collection (`xunyi encoders`).",
 )
 @click.option("--encoder", metavar="NAME", help="Model of the scratch collection.")
 @click.option("--by", "group_by", metavar="FIELD", help="Also measure by a field of queries.jsonl.")

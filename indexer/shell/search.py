@@ -70,6 +70,7 @@ class Question(click.Command):
 @options.collection_option
 @options.limit_option
 @click.option("--mode", help=f"One of {', '.join(MODES)} (default: attention).")
+@click.option("--encoder", metavar="NAME", help="Compare meaning by this one of `xunyi encoders`.")
 @options.filter_option
 @click.option("--min-relevance", type=float, metavar="0..1", help="Leave out what is less relevant.")
 @options.diversity_option
@@ -81,6 +82,7 @@ def search(
     collection: str,
     limit: int,
     mode: str | None,
+    encoder: str | None,
     filter_text: str | None,
     min_relevance: float | None,
     diversity: float,
@@ -93,6 +95,7 @@ def search(
         query=" ".join(words),
         limit=limit,
         mode=mode,  # type: ignore[arg-type]  # the service checks it, for every edge alike
+        encoder=encoder,
         filter=options.filter_of(filter_text),
         explain=explain,
         min_relevance=min_relevance,

@@ -8,9 +8,11 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from indexer.fitting import checked_kind as checked_encoder
+from indexer.fitting import fit
 from indexer.learning import checked_kind
 from indexer.learning import train as run_training
-from indexer.records import TrainingSummary
+from indexer.records import FitSummary, TrainingSummary
 from indexer.shell import options
 from indexer.training_tasks import Canceled
 from search.child import Step
@@ -23,24 +25,56 @@ ATTENTION = "attention"
 
 
 @click.command()
-@click.argument("what", metavar="attention")
-@click.option("--kind", required=True, metavar="KIND", help=f"One of: {', '.join(KINDS)}.")
+@click.argument("what", metavar="WHAT")
+@click.option("--kind", metavar="KIND", help=f"Of attention, one of: {', '.join(KINDS)}.")
 @options.collection_option
 @click.option(
     "--judgements",
     metavar="DIR",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Learn from queries.jsonl and qrels.tsv (keys of documents) instead of the collection's own texts.",
+    help="Attention learns from queries.jsonl and qrels.tsv (keys of documents) instead of the texts.",
 )
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Of all draws.")
 @options.json_option
 @options.home_option
 def train(
-    what: str, kind: str, collection: str, judgements: Path | None, seed: int, as_json: bool, home: str | None
+    what: str,
+    kind: str | None,
+    collection: str,
+    judgements: Path | None,
+    seed: int,
+    as_json: bool,
+    home: str | None,
 ) -> int:
-    """Train how words attend, and use it if a held-out test finds it better; `simple` goes back."""
-    if what != ATTENTION:
-        raise InvalidInput(f"{what[:100]!r} cannot be trained; give: xunyi train attention --kind KIND")
+    """Fit an encoder (WHAT is its name, such as lsi) on a collection, or train its attention.
+
+    `xunyi train attention --kind KIND` learns how words attend and uses that if a held-out test finds it
+    better; `--kind simple` goes back.  `xunyi train NAME` fits the encoder NAME on the collection's own
+    passages; `xunyi search --encoder NAME` then searches by it.
+    """
+    if what == ATTENTION:
+        if kind is None:
+            raise InvalidInput(f"say which kind of attention: --kind, one of {', '.join(KINDS)}")
+        return _attention(kind, collection, judgements, seed, as_json, home)
+    if kind is not None or judgements is not None:
+        raise InvalidInput("--kind and --judgements go with: xunyi train attention")
+    checked_encoder(what)
+    with options.service(home) as service, bar(options.errors_console) as note:
+        try:
+            summary = fit(service, collection, what, seed, note)
+        except Canceled:
+            options.tell("the training was canceled; nothing has changed")
+            return STOPPED
+    if as_json:
+        options.print_json(summary)
+    else:
+        print_fit(summary)
+    return 0
+
+
+def _attention(
+    kind: str, collection: str, judgements: Path | None, seed: int, as_json: bool, home: str | None
+) -> int:
     checked_kind(kind)
     judged = None if judgements is None else read_judgements(judgements)
     with options.service(home) as service, bar(options.errors_console) as note:
@@ -77,6 +111,21 @@ def bar(console: Console) -> Iterator[Callable[[Step], None]]:
             progress.update(task, description=step.name, completed=step.number, total=max(step.total, 1))
 
         yield note
+
+
+def print_fit(summary: FitSummary) -> None:
+    """Print which encoder a collection has now."""
+    passages = options.counted(summary.passages, "passage")
+    fate = "was fit on just this before" if summary.unchanged else f"was fit in {summary.seconds:.0f} s"
+    console = options.Output(highlight=False)
+    console.print(
+        f"{summary.collection}: {summary.encoder} ({summary.dimension} dimensions) {fate} and has read "
+        f"{passages}",
+        markup=False,
+    )
+    console.print(
+        f"search by it: xunyi search --encoder {summary.encoder} -c {summary.collection} ...", markup=False
+    )
 
 
 def print_summary(summary: TrainingSummary) -> None:

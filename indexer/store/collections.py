@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
+from indexer.records import EncoderInfo
 from indexer.store.storable import is_text
 from indexer.store.tables import (
     ChangeRow,
@@ -184,6 +185,31 @@ def encoders_of(connection: Connection, collection: Collection) -> list[Collecti
         EncoderRow.id != CollectionRow.encoder_id, EncoderRow.name, EncoderRow.id
     )
     return [Collection(**row._mapping) for row in connection.execute(query)]
+
+
+def encoder_infos(connection: Connection, collection: Collection) -> list[EncoderInfo]:
+    """Return what there is to say of each encoder of a collection, its own first."""
+    passages = counts(connection, collection)[1]
+    fit_on = dict(
+        connection.execute(
+            sa.select(CollectionEncoderRow.encoder_id, CollectionEncoderRow.fit_on).where(
+                CollectionEncoderRow.collection_id == collection.id
+            )
+        ).all()
+    )
+    return [
+        EncoderInfo(
+            name=seen.encoder,
+            kind=seen.kind,  # type: ignore[arg-type]  # the column has no other
+            own=seen.encoder_id == collection.encoder_id,
+            dimension=seen.dimension,
+            complete=seen.complete,
+            fit_on=fit_on[seen.encoder_id],
+            passages=passages,
+            fingerprint=seen.fingerprint,
+        )
+        for seen in encoders_of(connection, collection)
+    ]
 
 
 def through(connection: Connection, collection: Collection, encoder: str) -> Collection:

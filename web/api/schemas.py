@@ -22,6 +22,7 @@ from indexer.records import (
     Deleted,
     DocumentDetail,
     DocumentPage,
+    EncoderInfo,
     Health,
     LineStatus,
     Stored,
@@ -74,6 +75,9 @@ Diversity = Annotated[
 Example = Annotated[
     str | int, Field(description="Text is the key of a document, a number the `id` of a passage of a hit")
 ]
+EncoderName = Annotated[
+    str, Field(description="Which of the collection's encoders compares meaning; by default its own")
+]
 FilterText = Annotated[str, Field(description='A filter as JSON text, such as {"year": {"$gte": 2020}}')]
 
 
@@ -99,6 +103,12 @@ class DocumentPath(CollectionPath):
     """A document by key; slashes are part of the key."""
 
     key: str
+
+
+class EncoderPath(CollectionPath):
+    """An encoder of a collection by name."""
+
+    encoder: str
 
 
 class TaskPath(Parameters):
@@ -139,6 +149,7 @@ class SearchBody(Body):
     vector: list[float] | None = None
     limit: Limit = 10
     mode: Mode | None = None
+    encoder: EncoderName | None = None
     filter: dict[str, Any] | None = None
     group_by: GroupBy = "document"
     explain: bool = False
@@ -157,6 +168,7 @@ class SearchParameters(Parameters):
     q: Query
     limit: Limit = 10
     mode: Mode | None = None
+    encoder: EncoderName | None = None
     filter: FilterText | None = None
     group_by: GroupBy = "document"
     explain: bool = False
@@ -228,6 +240,12 @@ class CollectionList(BaseModel):
     collections: list[CollectionInfo]
 
 
+class EncoderList(BaseModel):
+    """The encoders of a collection."""
+
+    encoders: list[EncoderInfo]
+
+
 class TaskList(BaseModel):
     """Tasks, newest first."""
 
@@ -240,6 +258,8 @@ ANSWERS: tuple[type, ...] = (
     Deleted,
     DocumentDetail,
     DocumentPage,
+    EncoderInfo,
+    EncoderList,
     Health,
     LineStatus,
     ProblemDetails,

@@ -27,6 +27,7 @@ def search_by_address(path: CollectionPath, query: SearchParameters) -> Response
         query=query.q,
         limit=query.limit,
         mode=query.mode,
+        encoder=query.encoder,
         filter=None if query.filter is None else json_object(query.filter, "filter"),
         group_by=query.group_by,
         explain=query.explain,
