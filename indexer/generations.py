@@ -57,13 +57,15 @@ class Manifest:
     damaged: bool
 
 
+_COLUMNS = sa.select(*(getattr(GenerationRow, name) for name in Manifest.__dataclass_fields__))
+_BY_ID = _COLUMNS.where(GenerationRow.id == sa.bindparam("generation"))
+
+
 def active(connection: Connection, collection: Collection) -> Manifest | None:
     """Return the manifest that the collection's pointer names."""
     if collection.active_generation_id is None:
         return None
-    columns = [getattr(GenerationRow, name) for name in Manifest.__dataclass_fields__]
-    query = sa.select(*columns).where(GenerationRow.id == collection.active_generation_id)
-    row = connection.execute(query).one_or_none()
+    row = connection.execute(_BY_ID, {"generation": collection.active_generation_id}).one_or_none()
     return None if row is None else Manifest(*row)
 
 

@@ -43,10 +43,14 @@ def terms_of(analyzer: Analyzer, passage: IndexedText) -> list[str]:
     return [term for text in (passage.title, passage.heading, passage.text) for term in analyzer.terms(text)]
 
 
+_OF_COLLECTION = sa.select(LexicalCacheRow.__table__).where(
+    LexicalCacheRow.collection_id == sa.bindparam("collection")
+)
+
+
 def row_of(connection: Connection, collection_id: int) -> LexicalCacheRow | None:
     """Return which folder holds the index, or None when there is none yet."""
-    query = sa.select(LexicalCacheRow.__table__).where(LexicalCacheRow.collection_id == collection_id)
-    row = connection.execute(query).one_or_none()
+    row = connection.execute(_OF_COLLECTION, {"collection": collection_id}).one_or_none()
     return None if row is None else LexicalCacheRow(**row._mapping)
 
 

@@ -144,14 +144,30 @@ def kind_of(value: Element | None) -> str:
             return ""
 
 
+_READ = (
+    FieldRow.document_id,
+    FieldRow.name,
+    FieldRow.ordinal,
+    FieldRow.kind,
+    FieldRow.text_value,
+    FieldRow.number_value,
+    FieldRow.boolean_value,
+    FieldRow.time_value,
+)
+_OF_DOCUMENTS = (
+    sa.select(*_READ)
+    .where(FieldRow.document_id.in_(sa.bindparam("documents", expanding=True)))
+    .order_by(FieldRow.id)
+)
+
+
 def metadata_of(connection: Connection, document_ids: Iterable[int]) -> dict[int, dict[str, MetadataValue]]:
     """Return the metadata of each document, as it was given."""
     ids = list(document_ids)
     found: dict[int, dict[str, Any]] = {document_id: {} for document_id in ids}
     if not ids:
         return found
-    query = sa.select(FieldRow.__table__).where(FieldRow.document_id.in_(ids)).order_by(FieldRow.id)
-    for row in connection.execute(query):
+    for row in connection.execute(_OF_DOCUMENTS, {"documents": ids}).all():
         _put(found[row.document_id], row)
     return found
 

@@ -193,6 +193,22 @@ def require(connection: Connection, collection: Collection, ids: Sequence[int]) 
             )
 
 
+_AMONG = PassageRow.id.in_(sa.bindparam("ids", expanding=True))
+_DOCUMENTS = sa.select(PassageRow.id, PassageRow.document_id).where(_AMONG)
+_TEXT_COLUMNS = tuple(PassageText.__dataclass_fields__)
+_FOUND = (
+    sa.select(
+        *(getattr(PassageRow, name) for name in _TEXT_COLUMNS),
+        PassageRow.document_id,
+        PassageRow.title.label("encoded_title"),
+        DocumentRow.key,
+        DocumentRow.title.label("document_title"),
+    )
+    .join(DocumentRow, DocumentRow.id == PassageRow.document_id)
+    .where(_AMONG)
+)
+
+
 class StoredPassages:
     """The ``PassageSource`` of one search: reads within one transaction, so all it tells is of one state."""
 
@@ -206,30 +222,19 @@ class StoredPassages:
         """Return passage id -> document id for the passages that exist."""
         found: dict[int, int] = {}
         for part in in_slices(passage_ids):
-            query = sa.select(PassageRow.id, PassageRow.document_id).where(PassageRow.id.in_(part))
-            found |= {row.id: row.document_id for row in self._connection.execute(query)}
+            rows = self._connection.execute(_DOCUMENTS, {"ids": part})
+            found |= {passage: document for passage, document in rows.all()}
         return found
 
     def passages(self, passage_ids: Sequence[int]) -> Mapping[int, FoundPassage]:
         """Return passage id -> the passage with its document's facts, for the passages that exist."""
         rows: list[Any] = []
         for part in in_slices(passage_ids):
-            query = (
-                sa.select(
-                    *(getattr(PassageRow, name) for name in PassageText.__dataclass_fields__),
-                    PassageRow.document_id,
-                    PassageRow.title.label("encoded_title"),
-                    DocumentRow.key,
-                    DocumentRow.title.label("document_title"),
-                )
-                .join(DocumentRow, DocumentRow.id == PassageRow.document_id)
-                .where(PassageRow.id.in_(part))
-            )
-            rows += self._connection.execute(query).all()
+            rows += self._connection.execute(_FOUND, {"ids": part}).all()
         metadata = metadata_of(self._connection, {row.document_id for row in rows})
         return {
             row.id: FoundPassage(
-                passage=PassageText(*row[: len(PassageText.__dataclass_fields__)]),
+                passage=PassageText(*row[: len(_TEXT_COLUMNS)]),
                 document_id=row.document_id,
                 key=row.key,
                 title=row.document_title,

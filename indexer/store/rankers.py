@@ -28,13 +28,12 @@ class TrainedRanker:
 
 
 _COLUMNS = sa.select(*(getattr(RankerRow, field.name) for field in fields(TrainedRanker)))
+_IN_USE = _COLUMNS.where(RankerRow.collection_id == sa.bindparam("collection"), RankerRow.in_use)
 
 
 def in_use(connection: Connection, collection: Collection) -> TrainedRanker | None:
     """Return what ranks the answers of a collection; None for simple attention."""
-    row = connection.execute(
-        _COLUMNS.where(RankerRow.collection_id == collection.id, RankerRow.in_use)
-    ).one_or_none()
+    row = connection.execute(_IN_USE, {"collection": collection.id}).one_or_none()
     return None if row is None else TrainedRanker(*row)
 
 

@@ -35,14 +35,19 @@ class ReadPassage:
     states: bytes | None
 
 
+_STATES = sa.select(TokenStatesRow.passage_id, TokenStatesRow.states).where(
+    TokenStatesRow.passage_id.in_(sa.bindparam("ids", expanding=True)),
+    TokenStatesRow.encoder_id == sa.bindparam("encoder"),
+    TokenStatesRow.codec == sa.bindparam("codec"),
+)
+
+
 def states_of(connection: Connection, encoder_id: int, codec: str, ids: Sequence[int]) -> dict[int, bytes]:
     """Return passage id -> packed states, for those of ``ids`` that have states in this codec."""
     found: dict[int, bytes] = {}
     for part in in_slices(ids):
-        query = sa.select(TokenStatesRow.passage_id, TokenStatesRow.states).where(
-            TokenStatesRow.passage_id.in_(part), *_made_by(encoder_id, codec)
-        )
-        found |= {row.passage_id: row.states for row in connection.execute(query)}
+        rows = connection.execute(_STATES, {"ids": part, "encoder": encoder_id, "codec": codec})
+        found |= {passage: states for passage, states in rows.all()}
     return found
 
 
