@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import faiss
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from search.arrays import unit_rows
 from search.artifacts import DamagedArtifact
@@ -15,7 +16,9 @@ from search.vectors.coarse import CoarseCopy, write_coarse
 from search.vectors.exact_index import ExactIndex
 from search.vectors.faiss_files import asked
 from search.vectors.faiss_index import FlatFile, GraphFile, write_flat, write_graph
+from search.vectors.rows import index_over, no_rows, stacked
 from search.vectors.scoring import exact_scores, mask_of, positions
+from search.vectors.sparse_index import FILES, open_sparse, write_sparse
 
 SEED = 20240501
 
@@ -64,7 +67,14 @@ def build_graph(folder, ids, rows):
     return GraphFile(path, ids, rows.shape[1])
 
 
-ALWAYS_EXACT = {"ExactIndex": build_exact, "FlatFile": build_flat}
+def build_sparse(folder, ids, rows):
+    place = folder / f"sparse{len(list(folder.iterdir()))}"
+    place.mkdir()
+    write_sparse(place, [csr_array(part) for part in np.array_split(rows, 3)])
+    return open_sparse(place, ids, rows.shape[1])
+
+
+ALWAYS_EXACT = {"ExactIndex": build_exact, "FlatFile": build_flat, "SparseIndex": build_sparse}
 ALL = ALWAYS_EXACT | {"GraphFile": build_graph}
 
 
@@ -428,3 +438,31 @@ def test_a_flat_file_stays_out_of_a_process_s_own_memory(tmp_path):
     query = np.full(64, 1 / 8, dtype=np.float32)
     assert found == reference(np.arange(100_000), rows, query, 10)[0].tolist()
     assert grown < ids_bytes + 3_000_000 < rows.nbytes / 6
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_sparse_rows_that_are_missing_truncated_or_of_another_shape_are_damaged(tmp_path, file):
+    ids = np.arange(1, 5)
+    write_sparse(tmp_path, [csr_array(np.eye(4, dtype=np.float32))])
+    assert open_sparse(tmp_path, ids, 4).search(np.ones(4, np.float32), 9)[0].tolist() == [1, 2, 3, 4]
+    for count, dimension in [(5, 4), (4, 3)]:
+        with pytest.raises(DamagedArtifact):
+            open_sparse(tmp_path, np.arange(count), dimension)
+    path = tmp_path / f"{file}.npy"
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(DamagedArtifact):
+        open_sparse(tmp_path, ids, 4)
+    path.unlink()
+    with pytest.raises(DamagedArtifact):
+        open_sparse(tmp_path, ids, 4)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_rows_of_one_kind_are_put_together(sparse):
+    blocks = [np.eye(3, dtype=np.float32)[:2], np.full((1, 3), 0.5, np.float32)]
+    parts = [csr_array(block) for block in blocks] if sparse else blocks
+    rows = stacked([no_rows(3, sparse), *parts])
+    index = index_over(np.array([4, 7, 9]), rows)
+    assert index.vectors(np.array([9, 4])).tolist() == [[0.5, 0.5, 0.5], [1, 0, 0]]
+    assert index.scores(np.array([0, 2, 0], np.float32), np.array([7, 9])).tolist() == [2, 1]
+    assert index.zero_is_nothing is sparse
