@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from indexer.fitting import fit, kinds
+from indexer.fitted import kinds
+from indexer.fitting import fit
 from indexer.ingest import ingest_paths
 from indexer.learning import train as training
 from indexer.rankers import opened as open_trained

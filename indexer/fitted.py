@@ -1,4 +1,4 @@
-"""The encoders that were fit on collections, as this process has opened them."""
+"""The encoders that are fit on collections: which kinds there are, and those that this process has opened."""
 
 import shutil
 from pathlib import Path
@@ -7,10 +7,32 @@ from threading import Lock
 from indexer.store.collections import Collection
 from search.artifacts import DamagedArtifact
 from search.encoders.fitted.base import FittedEncoder
-from search.encoders.fitted.fitting import open_fitted
+from search.encoders.fitted.catalog import OPENERS
+from search.encoders.fitted.fitting import FITTING, open_fitted
 from search.encoders.fitted.served import Served
-from search.errors import ModelUnavailable
+from search.errors import InvalidInput, ModelUnavailable
+from search.registry import nearest
 from search.text.analyzer import Analyzer
+
+READING, ENCODING = "reading passages", "encoding passages"
+STEPS = (READING, FITTING, ENCODING)
+"""Of a fit."""
+
+
+def kinds() -> list[str]:
+    """Return the kinds of encoder that can be fit."""
+    return list(OPENERS.targets)
+
+
+def checked_kind(kind: str) -> str:
+    """Return ``kind``; raise ``InvalidInput`` for one that there is not."""
+    if kind not in OPENERS.targets:
+        near = nearest(kind, kinds())
+        slip = f" (did you mean {near[0]!r}?)" if near else ""
+        raise InvalidInput(
+            f"no encoder {kind[:100]!r} can be fit on a collection{slip}; choose one of: {', '.join(kinds())}"
+        )
+    return kind
 
 
 def folder_name(kind: str, fingerprint: str) -> str:

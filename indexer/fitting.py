@@ -11,27 +11,24 @@ the same, and what was read stays read.
 import hashlib
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from indexer.fitted import folder_name
+from indexer.fitted import ENCODING, READING, STEPS, checked_kind, folder_name
 from indexer.records import FitSummary
 from indexer.service import Service
 from indexer.store import collections, fitted_vectors, passages
 from indexer.store.collections import Collection
 from indexer.store.vector_bytes import packed
-from indexer.training_tasks import Note, alone, as_task
+from indexer.training_tasks import Note, alone, as_task, noted
 from search.artifacts import publish
 from search.child import Killed, Step
 from search.encoders.fitted.base import SparseEncoder
-from search.encoders.fitted.catalog import OPENERS
-from search.encoders.fitted.fitting import FITTING, fingerprint_of, open_fitted, run, write_passages
-from search.errors import CacheLocked, InvalidInput, ModelUnavailable, TooLittleToLearn
-from search.registry import nearest
+from search.encoders.fitted.fitting import fingerprint_of, open_fitted, run, write_passages
+from search.errors import CacheLocked, ModelUnavailable, TooLittleToLearn
 
-READING, ENCODING = "reading passages", "encoding passages"
-STEPS = (READING, FITTING, ENCODING)
 BATCH_PASSAGES = 256
 
 
@@ -44,28 +41,25 @@ class Fitted:
     passages: int
 
 
-def kinds() -> list[str]:
-    """Return the kinds of encoder that can be fit."""
-    return list(OPENERS.targets)
-
-
-def checked_kind(kind: str) -> str:
-    """Return ``kind``; raise ``InvalidInput`` for one that there is not."""
-    if kind not in OPENERS.targets:
-        near = nearest(kind, kinds())
-        slip = f" (did you mean {near[0]!r}?)" if near else ""
-        raise InvalidInput(
-            f"no encoder {kind[:100]!r} can be fit on a collection{slip}; choose one of: {', '.join(kinds())}"
-        )
-    return kind
-
-
 def fit(
-    service: Service, collection: str, kind: str, seed: int = 0, note: Note = lambda _: None
+    service: Service,
+    collection: str,
+    kind: str,
+    seed: int = 0,
+    note: Note = lambda _: None,
+    task: int | None = None,
 ) -> FitSummary:
     """Fit an encoder on a collection and let searches use it once it has read every passage.
 
     The same passages and seed give the same encoder, so that one which is there already stays.
+
+    Args:
+        service: of the data folder.
+        collection: what it learns from and is for.
+        kind: of encoder.
+        seed: of every draw.
+        note: told about every step; may raise to stop the fit, which goes on from there another time.
+        task: which a worker has taken; None to make one for this fit.
 
     Raises:
         UnknownCollection: there is no such collection.
@@ -77,7 +71,7 @@ def fit(
     started = perf_counter()
     with service.database.read() as connection:
         found = collections.get(connection, collection)
-    with alone(service, note), as_task(service, found, STEPS, note) as step:
+    with alone(service, note), _steps(service, found, note, task) as step:
         seen, unchanged = Fitting(service, found, kind, seed, step).run()
     return FitSummary(
         collection=found.name,
@@ -88,6 +82,12 @@ def fit(
         unchanged=unchanged,
         seconds=perf_counter() - started,
     )
+
+
+def _steps(service: Service, found: Collection, note: Note, task: int | None) -> AbstractContextManager[Note]:
+    if task is None:
+        return as_task(service, found, STEPS, note)
+    return nullcontext(noted(service, task, STEPS, note))
 
 
 class Fitting:

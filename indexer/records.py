@@ -159,6 +159,8 @@ class TaskInfo:
     id: int
     kind: str
     collection: str
+    options: Mapping[str, Any] | None
+    """Of a fit the encoder and the seed."""
     state: TaskState
     done: int
     """Bytes of the task's files read so far; of a training, hundredths of its steps."""

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 from indexer import bulk
 from indexer.cache_lock import CacheLock
 from indexer.clock import Clock, utc_now
-from indexer.fitted import FittedEncoders, folder_name
+from indexer.fitted import STEPS, FittedEncoders, checked_kind, folder_name
 from indexer.keeper import Keeper
 from indexer.models import Models
 from indexer.pipeline import Incoming, Pipeline, checked
@@ -165,6 +165,19 @@ class Service:
         with self.database.read() as connection:
             found = collections.get(connection, collection)
             return collections.encoder_infos(connection, found)
+
+    def fit_encoder(self, collection: str, encoder: str, seed: int = 0) -> TaskInfo:
+        """Enqueue the fit of an encoder on a collection, which a worker does.
+
+        Raises:
+            UnknownCollection: there is no such collection.
+            InvalidInput: no encoder of this name can be fit.
+        """
+        checked_kind(encoder)
+        with self.database.write() as connection:
+            found = collections.get(connection, collection)
+            total = tasks.PARTS * len(STEPS)
+            return tasks.enqueue_fit(connection, found.name, encoder, seed, total, self.clock())
 
     def remove_encoder(self, collection: str, encoder: str) -> None:
         """Take an encoder that was fit on a collection away from it, with its vectors.

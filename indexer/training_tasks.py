@@ -6,53 +6,74 @@ Whatever learns (attention in ``learning.py``, encoders in ``fitting.py``) runs 
 import fcntl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from time import sleep
+from typing import IO
 
 from indexer.records import TaskState
 from indexer.service import Service
 from indexer.store import tasks
 from indexer.store.collections import Collection
+from indexer.store.tasks import Canceled
 from search.child import Step
 from search.errors import SearchError
 
 Note = Callable[[Step], None]
 
 
-class Canceled(Exception):
-    """The task was canceled while it ran; what is in use stays in use."""
+POLL_SECONDS = 0.3
 
 
 @contextmanager
 def alone(service: Service, note: Note) -> Iterator[None]:
     """Let one training of a data folder go on at a time; one that was killed has left its task."""
     with (service.settings.home / "training.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        while not _locked(lock):
             note(Step("waiting for another training", 0, 1))
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            sleep(POLL_SECONDS)
         with service.database.write() as connection:
             told = "the training was killed; train again"
             tasks.give_up(connection, tasks.TRAINING, told, service.clock())
         yield
 
 
-@contextmanager
-def as_task(service: Service, found: Collection, steps: Sequence[str], note: Note) -> Iterator[Note]:
-    """Note a training as a task; yield what writes its steps down, a hundredth of the whole at a time."""
-    with service.database.write() as connection:
-        number = tasks.begin(connection, tasks.TRAINING, found.name, 100 * len(steps), service.clock())
+def _locked(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def noted(service: Service, number: int, steps: Sequence[str], note: Note) -> Note:
+    """Return what writes down how far a task has come, a hundredth of a step at a time.
+
+    Raises:
+        Canceled: (what is returned) the task was canceled.
+    """
     written = 0
 
     def step(come: Step) -> None:
         nonlocal written
         note(come)
-        done = 100 * steps.index(come.name) + 100 * come.number // max(come.total, 1)
+        done = tasks.PARTS * steps.index(come.name) + tasks.PARTS * come.number // max(come.total, 1)
         if done == written:
             return
         written = done
         with service.database.write() as connection:
             if not tasks.note_progress(connection, number, done=done, stored=0, unchanged=0, problems=[]):
                 raise Canceled
+
+    return step
+
+
+@contextmanager
+def as_task(service: Service, found: Collection, steps: Sequence[str], note: Note) -> Iterator[Note]:
+    """Note a training as a task; yield what writes its steps down."""
+    with service.database.write() as connection:
+        number = tasks.begin(
+            connection, tasks.TRAINING, found.name, tasks.PARTS * len(steps), service.clock()
+        )
+    step = noted(service, number, steps, note)
 
     def end(failure: dict[str, str] | None) -> None:
         with service.database.write() as connection:

@@ -17,6 +17,7 @@ from typing import BinaryIO, TypeVar
 from sqlalchemy.engine import Connection
 
 from indexer.calibrating import Calibrator
+from indexer.fitting import fit
 from indexer.ingest import Ingest, Progress
 from indexer.readers.base import RecordFields
 from indexer.records import TaskInfo, TaskState
@@ -24,6 +25,8 @@ from indexer.service import Service
 from indexer.states_filling import Filler, drop_flawed
 from indexer.store import collections, tasks
 from indexer.store.collections import Collection
+from indexer.store.tasks import Canceled
+from search.child import Step
 from search.errors import CacheLocked, SearchError, StorageFull, StoreBusy, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -41,10 +44,6 @@ ALL_REFUSED = "all_refused"
 """Code of a task that stored nothing, because everything in it was refused."""
 PASSING = (StorageFull, StoreBusy, StoreUnavailable)
 """Failures that are no fault of a task and may be over in a while."""
-
-
-class Canceled(Exception):
-    """The task was canceled while it ran."""
 
 
 class Stopped(Exception):
@@ -238,7 +237,10 @@ class Worker:
     def _failure(self, task: TaskInfo) -> dict[str, str] | None:
         """Work on a task; return what it failed by, if it did."""
         try:
-            return self._ingest(task)
+            if task.kind == tasks.INGEST:
+                return self._ingest(task)
+            self._fit(task)
+            return None
         except (Canceled, Stopped, *PASSING):
             raise
         except SearchError as error:
@@ -276,6 +278,21 @@ class Worker:
             return None
         told = "nothing could be stored, since all of it was refused; problems has the reasons"
         return {"code": ALL_REFUSED, "detail": told}
+
+    def _fit(self, task: TaskInfo) -> None:
+        """Fit the encoder of a task on its collection."""
+        kept = monotonic()
+
+        def note(_: Step) -> None:
+            nonlocal kept
+            if self.stop.is_set():
+                raise Stopped
+            if monotonic() - kept > KEEP_SECONDS:
+                self._for_each(self._keep)
+                kept = monotonic()
+
+        asked = task.options or {}
+        fit(self._service, task.collection, asked["encoder"], asked["seed"], note, task.id)
 
     def _opened(self, upload: tasks.Upload) -> BinaryIO:
         try:

@@ -22,6 +22,7 @@ SCRIPTS = Path(__file__).parent.parent / "migrations"
 # What people search, sort and page by: in the order of code points, whatever language a server speaks.
 LATER = ("token_states", "rankers", "calibrations", "collection_encoders")
 """Tables that later scripts made."""
+LATER_COLUMNS = ("tasks.options",)
 COMPARED = {
     ("collections", "name"),
     ("document_fields", "name"),
@@ -58,10 +59,14 @@ def test_up_and_down_and_up_again(empty_url, open_url):
 
 
 def everything_in(database):
-    """Return all rows of all tables that were there from the first."""
-    tables = [table for name, table in Base.metadata.tables.items() if name not in LATER]
+    """Return all rows of all tables and columns that were there from the first."""
+    queries = {
+        name: sa.select(*(column for column in table.columns if str(column) not in LATER_COLUMNS))
+        for name, table in Base.metadata.tables.items()
+        if name not in LATER
+    }
     with database.read() as connection:
-        return {table.name: sorted(map(repr, connection.execute(sa.select(table)))) for table in tables}
+        return {name: sorted(map(repr, connection.execute(query))) for name, query in queries.items()}
 
 
 def test_a_database_of_the_first_tables_keeps_every_row(empty_url, open_url):

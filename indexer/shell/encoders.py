@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import click
 from rich.table import Table
 
-from indexer.fitting import kinds
+from indexer.fitted import kinds
 from indexer.records import EncoderInfo
 from indexer.shell import options
 

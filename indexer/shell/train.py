@@ -8,13 +8,13 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from indexer.fitting import checked_kind as checked_encoder
+from indexer.fitted import checked_kind as checked_encoder
 from indexer.fitting import fit
 from indexer.learning import checked_kind
 from indexer.learning import train as run_training
 from indexer.records import FitSummary, TrainingSummary
 from indexer.shell import options
-from indexer.training_tasks import Canceled
+from indexer.store.tasks import Canceled
 from search.child import Step
 from search.errors import InvalidInput
 from search.evaluation.judged import read_judgements

@@ -359,6 +359,8 @@ class TaskRow(Base):
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     kind: Mapped[str] = mapped_column(String(50))
     collection: Mapped[str] = mapped_column(String(100))
+    options: Mapped[dict[str, Any] | None]
+    """What is to be done, of a kind that does not say it alone."""
     state: Mapped[str] = mapped_column(String(20))
     attempts: Mapped[int] = mapped_column(default=0)
     done: Mapped[int] = mapped_column(BigInteger, default=0)

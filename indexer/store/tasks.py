@@ -20,13 +20,22 @@ from indexer.store.tables import TaskRow, UploadChunkRow, UploadRow
 from search.errors import TooLarge, UnknownTask
 
 INGEST = "ingest"
+FITTING = "fitting"
+"""An encoder is fit on a collection; ``options`` say which."""
 TRAINING = "training"
 """Done by the command that began it, never by a worker."""
+OF_WORKERS = (INGEST, FITTING)
+PARTS = 100
+"""In how many parts the progress of each step of a training is told."""
 CHUNK_BYTES = 1024 * 1024
 ATTEMPTS_MAX = 3
 """A task whose worker died this often, storing nothing new, is what kills it, and is given up."""
 
 _SPOOLED_BYTES = 4 * CHUNK_BYTES
+
+
+class Canceled(Exception):
+    """The task was canceled while it ran; what it has stored stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +106,7 @@ def newest(connection: Connection, collection: str | None, limit: int) -> list[T
 
 def begin_again(connection: Connection, now: datetime) -> None:
     """Enqueue tasks whose worker died, and give up those that got no further in their last attempts."""
-    left = sa.and_(TaskRow.state == "processing", TaskRow.kind == INGEST)
+    left = sa.and_(TaskRow.state == "processing", TaskRow.kind.in_(OF_WORKERS))
     connection.execute(sa.update(TaskRow).where(left).values(attempts=TaskRow.attempts + 1))
     told = {"code": "worker_died", "detail": f"the worker died {ATTEMPTS_MAX} times while doing this task"}
     given_up = sa.update(TaskRow).where(left, TaskRow.attempts >= ATTEMPTS_MAX)
@@ -105,6 +114,15 @@ def begin_again(connection: Connection, now: datetime) -> None:
     failed = sa.select(TaskRow.id).where(TaskRow.state == "failed")
     connection.execute(sa.delete(UploadRow).where(UploadRow.task_id.in_(failed)))
     connection.execute(sa.update(TaskRow).where(left).values(state="enqueued"))
+
+
+def enqueue_fit(
+    connection: Connection, collection: str, encoder: str, seed: int, total: int, now: datetime
+) -> TaskInfo:
+    """Enqueue the fit of an encoder; ``total`` is in what its progress counts."""
+    values = {"kind": FITTING, "collection": collection, "options": {"encoder": encoder, "seed": seed}}
+    made = sa.insert(TaskRow).values(**values, state="enqueued", total=total, problems=[], created_at=now)
+    return get(connection, connection.execute(made.returning(TaskRow.id)).scalar_one())
 
 
 def begin(connection: Connection, kind: str, collection: str, total: int, now: datetime) -> int:

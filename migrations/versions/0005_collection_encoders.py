@@ -16,7 +16,7 @@ _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Make the table, and move every collection's pointer into its row."""
+    """Make the table, move every collection's pointer into its row, and let tasks say what they are to do."""
     op.create_table(
         "collection_encoders",
         sa.Column("collection_id", _ID, nullable=False),
@@ -43,6 +43,7 @@ def upgrade() -> None:
         "SELECT id, encoder_id, active_generation_id, true, created_at FROM collections"
     )
     op.drop_column("collections", "active_generation_id")
+    op.add_column("tasks", sa.Column("options", sa.JSON(), nullable=True))
 
 
 def downgrade() -> None:
@@ -52,4 +53,5 @@ def downgrade() -> None:
         "UPDATE collections SET active_generation_id = (SELECT active_generation_id FROM collection_encoders "
         "WHERE collection_id = collections.id AND encoder_id = collections.encoder_id)"
     )
+    op.drop_column("tasks", "options")
     op.drop_table("collection_encoders")

@@ -59,6 +59,7 @@ def rows_in(database, table):
 def test_a_task_is_told_from_its_beginning_to_its_end(database):
     number = enqueue(database, b"ten bytes.", b"")
     waiting = TaskInfo(
+        options=None,
         id=number,
         kind="ingest",
         collection="notes",

@@ -1,10 +1,11 @@
-"""The encoders of a collection: list, remove."""
+"""The encoders of a collection: list, fit, remove."""
 
-from flask import Response
+from flask import Response, url_for
 
+from indexer.records import TaskInfo
 from web.api.blueprint import api_part
-from web.api.replies import reply_list, reply_nothing
-from web.api.schemas import CollectionPath, EncoderList, EncoderPath, answer_of
+from web.api.replies import reply, reply_list, reply_nothing
+from web.api.schemas import CollectionPath, EncoderList, EncoderPath, FitBody, answer_of
 from web.service import service
 
 part = api_part("encoders", "What turns the texts of a collection into vectors.")
@@ -16,6 +17,15 @@ part = api_part("encoders", "What turns the texts of a collection into vectors."
 def list_encoders(path: CollectionPath) -> Response:
     """List the encoders of a collection: its own, and those that were fit on its passages."""
     return reply_list("encoders", service().encoders(path.collection))
+
+
+@part.post(
+    "/collections/<collection>/encoders", responses={202: answer_of(TaskInfo, "The task that fits it")}
+)
+def fit_encoder(path: CollectionPath, body: FitBody) -> Response:
+    """Fit an encoder on the collection's passages; it is searched by once it has read all of them."""
+    task = service().fit_encoder(path.collection, body.name, body.seed)
+    return reply(task, 202, url_for("tasks.get_task", task_id=task.id))
 
 
 @part.delete("/collections/<collection>/encoders/<encoder>", responses={204: {"description": "It is gone"}})

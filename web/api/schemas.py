@@ -124,6 +124,13 @@ class NewCollection(Body):
     encoder: str | None = None
 
 
+class FitBody(Body):
+    """An encoder to be fit on a collection."""
+
+    name: str
+    seed: int = Field(default=0, ge=0, lt=2**31, description="Of all draws")
+
+
 class DocumentBody(Body):
     """A document to be stored under the key of the address."""
 
