@@ -138,12 +138,13 @@ def test_the_worst_of_many_allowed(index):
     assert found.tolist() == ids[-200:-190].tolist()
 
 
+@pytest.mark.parametrize("unknown", [[1, 2**50], range(2000)], ids=["each asked for", "as a set"])
 @pytest.mark.parametrize("terms", QUERIES, ids=lambda terms: "+".join(terms)[:20])
-def test_given_passages_have_the_scores_of_the_search(index, terms):
+def test_given_passages_have_the_scores_of_the_search(index, terms, unknown):
     everything = np.array([passage_id for passage_id, _ in PASSAGES])
     ids, scores = index.search(terms, 2000)
     expected = dict(zip(ids.tolist(), scores.tolist(), strict=True))
-    shuffled = np.random.default_rng(2).permutation(np.concatenate([everything, [1, 2**50]]))
+    shuffled = np.random.default_rng(2).permutation(np.concatenate([everything, unknown]))
     given = index.scores(terms, shuffled)
     assert given.tolist() == [expected.get(passage_id, 0.0) for passage_id in shuffled.tolist()]
     assert given.dtype == np.float32
