@@ -8,7 +8,7 @@ goes back, and after a pause it is tried again.  A task fails only by what is in
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event, Thread
 from time import monotonic
@@ -182,13 +182,13 @@ class Worker:
         self._resting[key] = monotonic() + rest_seconds
         return False
 
-    def _do_task(self) -> bool:
+    def _do_task(self, kinds: Sequence[str] = tasks.OF_WORKERS) -> bool:
         service = self._service
         with service.database.read() as connection:
-            if not tasks.waiting(connection):
+            if not tasks.waiting(connection, kinds):
                 return False
         with service.database.write() as connection:
-            task = tasks.take(connection, service.clock())
+            task = tasks.take(connection, service.clock(), kinds)
         if task is None:
             return False
         try:
@@ -280,13 +280,15 @@ class Worker:
         return {"code": ALL_REFUSED, "detail": told}
 
     def _fit(self, task: TaskInfo) -> None:
-        """Fit the encoder of a task on its collection."""
+        """Fit the encoder of a task on its collection; what is uploaded meanwhile does not wait for it."""
         kept = monotonic()
 
         def note(_: Step) -> None:
             nonlocal kept
             if self.stop.is_set():
                 raise Stopped
+            while self._do_task((tasks.INGEST,)):
+                pass
             if monotonic() - kept > KEEP_SECONDS:
                 self._for_each(self._keep)
                 kept = monotonic()

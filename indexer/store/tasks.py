@@ -145,15 +145,16 @@ def put_back(connection: Connection, task_id: int) -> None:
     connection.execute(row.values(state="enqueued"))
 
 
-def waiting(connection: Connection) -> bool:
+def waiting(connection: Connection, kinds: Sequence[str] = OF_WORKERS) -> bool:
     """Return whether there is a task to take, without locking anything."""
-    enqueued = sa.select(TaskRow.id).where(TaskRow.state == "enqueued")
+    enqueued = sa.select(TaskRow.id).where(TaskRow.state == "enqueued", TaskRow.kind.in_(kinds))
     return connection.execute(enqueued.limit(1)).first() is not None
 
 
-def take(connection: Connection, now: datetime) -> TaskInfo | None:
-    """Take the oldest enqueued task, if there is one."""
-    oldest = sa.select(TaskRow.id).where(TaskRow.state == "enqueued").order_by(TaskRow.id).limit(1)
+def take(connection: Connection, now: datetime, kinds: Sequence[str] = OF_WORKERS) -> TaskInfo | None:
+    """Take the oldest enqueued task of some kinds, if there is one."""
+    enqueued = (TaskRow.state == "enqueued", TaskRow.kind.in_(kinds))
+    oldest = sa.select(TaskRow.id).where(*enqueued).order_by(TaskRow.id).limit(1)
     task_id = connection.execute(oldest.with_for_update(skip_locked=True)).scalar()
     if task_id is None:
         return None
