@@ -10,6 +10,9 @@ from search.registry import Registry
 TRAINERS: Registry[None] = Registry(
     "encoder to fit",
     {
+        "onehot": "search.encoders.fitted.onehot:fit_onehot",
+        "tfidf": "search.encoders.fitted.tfidf:fit_tfidf",
+        "lsi": "search.encoders.fitted.lsi_training:fit_lsi",
         "autoencoder": "search.encoders.fitted.autoencoder_training:fit_autoencoder",
         "rnn": "search.encoders.fitted.recurrent_training:fit_rnn",
         "lstm": "search.encoders.fitted.recurrent_training:fit_lstm",
@@ -23,6 +26,9 @@ TRAINERS: Registry[None] = Registry(
 OPENERS: Registry[FittedEncoder] = Registry(
     "fitted encoder",
     {
+        "onehot": "search.encoders.fitted.onehot:open_onehot",
+        "tfidf": "search.encoders.fitted.tfidf:open_tfidf",
+        "lsi": "search.encoders.fitted.lsi:open_lsi",
         "autoencoder": "search.encoders.fitted.autoencoder:open_autoencoder",
         "rnn": "search.encoders.fitted.recurrent:open_rnn",
         "lstm": "search.encoders.fitted.recurrent:open_lstm",
