@@ -235,3 +235,23 @@ def test_a_narrow_screen_never_scrolls_sideways(browser, site):
     for page in (*pages, f"/collections/narrow/documents/{'k' * 150}"):
         browser.get(site + page)
         assert browser.execute_script("return document.documentElement.scrollWidth") <= 360, page
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_an_encoder_is_learned_by_a_form_and_stands_beside_the_others(open_browser, site, language):
+    for bird in ("heron", "stork", "crane", "eagle"):
+        body = {"text": f"The {bird} nests near the marsh, where a young {bird} learns to fly."}
+        call(site, "PUT", f"/v1/collections/birds-{language}/documents/{bird}", body)
+    browser = open_browser(language=language, script=True)
+    browser.get(f"{site}/collections/birds-{language}/encoders")
+    one(browser, "form.fit select").send_keys("tfidf")
+    one(browser, "form.fit button").click()
+    ended = {"en": "Done", "zh": "完成"}[language]
+    wait(browser, lambda page: ended in one(page, "#task .state").text)
+    browser.get(f"{site}/collections/birds-{language}/encoders")
+    one(browser, "#q").send_keys("a young crane", Keys.ENTER)
+    wait(browser, lambda page: one(page, ".columns"))
+    names = [each.text for each in browser.find_elements(By.CSS_SELECTOR, ".columns h3")]
+    first = [each.text for each in browser.find_elements(By.CSS_SELECTOR, ".columns li:first-child a")]
+    assert names == ["multilingual-e5-small", "tfidf"] and first == ["crane", "crane"]
+    assert complaints(browser) == []

@@ -1,0 +1,68 @@
+"""The page of a collection's encoders, read as a browser without script reads it."""
+
+import re
+
+import pytest
+
+from tests.web.test_pages import HOSTILE, form_token, text_of
+
+BIRDS = "heron stork crane eagle falcon sparrow swallow robin thrush raven".split()
+
+
+@pytest.fixture(scope="module")
+def birds(app):
+    client = app.test_client()
+    for bird in BIRDS:
+        body = {
+            "title": bird,
+            "text": f"The {bird} nests near the marsh, where a young {bird} learns to fly.",
+        }
+        assert client.put(f"/v1/collections/birds/documents/{bird}", json=body).status_code == 201
+    return "/collections/birds/encoders"
+
+
+def columns(page):
+    """Return encoder -> titles it shows."""
+    parts = re.findall(r"<section>\s*<h3>(.*?)</h3>(.*?)</section>", page.text, re.S)
+    return {name: re.findall(r'<li><a href="[^"]+">(.*?)</a>', body) for name, body in parts}
+
+
+def test_an_encoder_is_learned_compared_and_removed(client, birds, work):
+    first = client.get(birds)
+    assert "multilingual-e5-small pretrained 384 dimensions" in text_of(first)
+    assert ">tfidf</option>" in first.text and not columns(first)
+    sent = client.post(birds, data={"form_token": form_token(client), "name": "tfidf"})
+    assert sent.status_code == 303 and re.fullmatch(r"/tasks/\d+", sent.headers["Location"])
+    assert "Training for birds" in text_of(client.get(sent.headers["Location"]))
+    work()
+    page = client.get(birds, query_string={"q": "a young falcon"})
+    assert "learned from 10 of now 10 passages" in text_of(page)
+    assert ">tfidf</option>" not in page.text
+    shown = columns(page)
+    assert list(shown) == ["multilingual-e5-small", "tfidf"]
+    assert shown["tfidf"][0] == shown["multilingual-e5-small"][0] == "falcon"
+    assert "multilingual-e5-small: no. 1" in text_of(page)
+    nothing = client.get(birds, query_string={"q": "zeppelin"})
+    assert "it knows no word of this question" in text_of(nothing) and columns(nothing)["tfidf"] == []
+
+    removed = client.post(f"{birds}/remove", data={"form_token": form_token(client), "name": "tfidf"})
+    assert removed.status_code == 303
+    assert list(columns(client.get(birds, query_string={"q": "heron"}))) == ["multilingual-e5-small"]
+
+
+def test_it_speaks_chinese(client, birds):
+    page = client.get(birds, query_string={"lang": "zh", "q": "苍鹭"})
+    assert "集合 birds 的编码器" in text_of(page) and "并排比较" in text_of(page)
+
+
+def test_what_is_wrong_is_told_and_changes_nothing(client, birds):
+    token = form_token(client)
+    unknown = client.post(birds, data={"form_token": token, "name": "lsl"})
+    assert unknown.status_code == 422 and "did you mean &#39;lsi&#39;" in unknown.text
+    assert client.post(birds, data={"name": "lsi"}).status_code == 403
+    assert client.post(birds, data={"form_token": token}).status_code == 422
+    own = client.post(f"{birds}/remove", data={"form_token": token, "name": "multilingual-e5-small"})
+    assert own.status_code == 422
+    assert client.get("/collections/no-such/encoders").status_code == 404
+    hostile = client.get(birds, query_string={"q": HOSTILE})
+    assert hostile.status_code == 200 and HOSTILE not in hostile.text
