@@ -17,6 +17,9 @@ from search.text.analyzer import Analyzer
 
 ROOT = Path(__file__).parent.parent.parent
 KINDS = sorted(TRAINERS.targets)
+COUNTED = ("cooccurrence", "lsi", "onehot", "tfidf", "word2vec-cbow", "word2vec-skipgram")
+NEURAL = tuple(kind for kind in KINDS if kind not in COUNTED)
+"""Fit by torch, in seconds each: they are tried with the slow tests."""
 UNKNOWN = "qqqxyzzy 魑魅魍魉"
 SEED = 20240501
 
@@ -58,57 +61,78 @@ def texts():
     return [*(passage.input for passage in passages()[::4]), "coffee and tea", "泡茶的水", UNKNOWN, ""]
 
 
-def fit_all(folder):
-    for kind in KINDS:
+def fit_all(kinds, folder):
+    for kind in kinds:
         fit(kind, folder / kind, passages())
 
 
-def serve_all(folder, output):
+def serve_all(kinds, folder, output):
     """Encode in a process that has fitted nothing; leave the vectors, and which modules that took."""
-    for kind in KINDS:
+    for kind in kinds:
         np.save(output / f"{kind}.npy", opened(kind, folder / kind / "files").encode(texts(), "query"))
     (output / "modules.json").write_text(json.dumps(sorted(sys.modules)))
 
 
-def in_another_process(call, *folders):
+def in_another_process(call, kinds, *folders):
     code = (
         "import sys; from pathlib import Path; from tests.contracts import test_fitted_encoders as t; "
-        f"t.{call}(*map(Path, sys.argv[1:]))"
+        f"t.{call}(sys.argv[1].split(','), *map(Path, sys.argv[2:]))"
     )
     environment = os.environ | {"PYTHONHASHSEED": "7"}
-    subprocess.run([sys.executable, "-c", code, *folders], cwd=ROOT, env=environment, check=True)
+    command = [sys.executable, "-c", code, ",".join(kinds), *folders]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+
+
+def bytes_in(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def for_its_group(make):
+    """Return what makes something for a kind, once for all kinds of its group, which are fit together."""
+    made = cache(make)
+    return lambda kind: made(NEURAL if kind in NEURAL else COUNTED)
 
 
 @pytest.fixture(scope="module")
 def fits(tmp_path_factory):
-    """Where every kind has its files."""
-    folder = tmp_path_factory.mktemp("fits")
-    fit_all(folder)
-    return folder
+    """Where a kind has its files."""
+
+    def made(kinds):
+        folder = tmp_path_factory.mktemp("fits")
+        fit_all(kinds, folder)
+        return folder
+
+    return for_its_group(made)
 
 
 @pytest.fixture(scope="module")
 def refits(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("refits")
-    in_another_process("fit_all", folder)
-    return folder
+    def made(kinds):
+        folder = tmp_path_factory.mktemp("refits")
+        in_another_process("fit_all", kinds, folder)
+        return folder
+
+    return for_its_group(made)
 
 
 @pytest.fixture(scope="module")
 def served(fits, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("served")
-    in_another_process("serve_all", fits, folder)
-    return folder
+    def made(kinds):
+        folder = tmp_path_factory.mktemp("served")
+        in_another_process("serve_all", kinds, fits(kinds[0]), folder)
+        return folder
+
+    return for_its_group(made)
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=[*COUNTED, *(pytest.param(kind, marks=pytest.mark.slow) for kind in NEURAL)])
 def kind(request):
     return request.param
 
 
 @pytest.fixture
 def encoder(kind, fits):
-    return opened(kind, fits / kind / "files")
+    return opened(kind, fits(kind) / kind / "files")
 
 
 def test_every_kind_that_is_fit_can_be_opened():
@@ -135,22 +159,28 @@ def test_a_text_is_the_same_in_any_company(encoder, role):
 
 
 def test_the_same_files_give_the_same_vectors_in_another_process(kind, encoder, served):
-    assert np.array_equal(np.load(served / f"{kind}.npy"), encoder.encode(texts(), "query"))
+    assert np.array_equal(np.load(served(kind) / f"{kind}.npy"), encoder.encode(texts(), "query"))
 
 
-def test_serving_takes_no_library_that_only_fitting_needs(served):
-    modules = {name.partition(".")[0] for name in json.loads((served / "modules.json").read_text())}
+def test_serving_takes_no_library_that_only_fitting_needs(kind, served):
+    modules = {name.partition(".")[0] for name in json.loads((served(kind) / "modules.json").read_text())}
     assert modules & {"torch", "sklearn", "gensim", "transformers"} == set()
     assert "numpy" in modules
 
 
 def test_the_same_seed_gives_the_same_bytes(kind, fits, refits):
-    files = {path.name: path.read_bytes() for path in (fits / kind / "files").iterdir()}
-    assert files and files == {path.name: path.read_bytes() for path in (refits / kind / "files").iterdir()}
+    files = {path.name: path.read_bytes() for path in (fits(kind) / kind / "files").iterdir()}
+    assert files and files == {
+        path.name: path.read_bytes() for path in (refits(kind) / kind / "files").iterdir()
+    }
 
 
 def test_files_are_no_pickles(kind, fits):
-    assert {path.suffix for path in (fits / kind / "files").iterdir()} <= {".json", ".safetensors", ".npz"}
+    assert {path.suffix for path in (fits(kind) / kind / "files").iterdir()} <= {
+        ".json",
+        ".safetensors",
+        ".npz",
+    }
 
 
 def test_sparse_rows_are_the_same_rows(encoder):
