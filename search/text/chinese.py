@@ -18,6 +18,7 @@ The table is read from the installed opencc package.
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import distribution
+from math import inf
 from pathlib import Path
 from threading import Lock
 
@@ -75,11 +76,11 @@ def _best_ends(run: str, longest: int, trie: WordTrie) -> list[int]:
     best = [0.0] * (len(points) + 1)
     ends = [0] * len(points)
     for start in range(len(points) - 1, -1, -1):
-        words = trie.words_at(points, start, longest)
-        if words:
-            best[start], ends[start] = max((weight + best[end], end) for end, weight in words)
-        else:
-            best[start], ends[start] = trie.unknown + best[start + 1], start + 1
+        top = -inf
+        for end, weight in trie.words_at(points, start, longest) or [(start + 1, trie.unknown)]:
+            if weight + best[end] >= top:
+                top, ends[start] = weight + best[end], end
+        best[start] = top
     return ends
 
 
