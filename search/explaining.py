@@ -4,7 +4,6 @@ Pieces are joined to words; nothing is searched or scored anew.
 """
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from search.arrays import Spans
 from search.attending import Links
 from search.model import FoundPassage, Highlight
-from search.ranking.pieces import Word, words_of_pieces
+from search.ranking.pieces import words_of_pieces
 from search.text.analyzer import Analyzer, Token
 
 FAINTEST = 0.15
@@ -27,18 +26,18 @@ _STRETCH = re.compile(r"[^\s。！？；，、：]+")
 
 def speaking_words(links: Links, found: FoundPassage, analyzer: Analyzer) -> list[Highlight]:
     """Return the words of a passage's own text that carry its score, by place in the document."""
-    carried = links.carried.sum(axis=0)
-    strong = links.passage.spans[carried >= PIECE_SHARE * FAINTEST * carried.max(initial=0.0)]
+    carried, spans = links.carried.sum(axis=0), links.passage.spans
+    strong = spans[carried >= PIECE_SHARE * FAINTEST * carried.max(initial=0.0)]
     tokens = _tokens_around(found.encoded, strong, analyzer)
-    words = words_of_pieces(found.encoded, links.passage.spans, tokens)
-    weights = _by_words(carried, words).tolist()
-    strongest = max(weights, default=0.0)
+    words, first = words_of_pieces(found.encoded, spans, tokens)
+    weights = _by_words(carried, first)
+    strongest = float(weights.max(initial=0.0))
     begin = len(found.encoded) - len(found.passage.text)
     moved = found.passage.start - begin
+    shown = (words[:, 0] >= begin) & (weights >= FAINTEST * strongest) & (strongest > 0)
     return [
-        Highlight(word.start + moved, word.end + moved, round(weight / strongest, 3))
-        for word, weight in zip(words, weights, strict=True)
-        if word.start >= begin and weight >= FAINTEST * strongest > 0
+        Highlight(start + moved, end + moved, round(weight / strongest, 3))
+        for (start, end), weight in zip(words[shown].tolist(), weights[shown].tolist(), strict=True)
     ]
 
 
@@ -47,27 +46,27 @@ def links_told(links: Links, query: str, found: FoundPassage, analyzer: Analyzer
 
     Words of the passage that stand in its title or headings have no place in the document.
     """
-    asked = words_of_pieces(query, links.query.spans, analyzer.tokens(query))
-    words = words_of_pieces(found.encoded, links.passage.spans, analyzer.tokens(found.encoded))
-    carried = _by_words(_by_words(links.carried, asked).T, words).T
+    asked, of_query = words_of_pieces(query, links.query.spans, analyzer.tokens(query))
+    words, of_passage = words_of_pieces(found.encoded, links.passage.spans, analyzer.tokens(found.encoded))
+    carried = _by_words(_by_words(links.carried, of_query).T, of_passage).T
     begin = len(found.encoded) - len(found.passage.text)
     moved = found.passage.start - begin
     return {
         "query": [
-            {"text": query[word.start : word.end], "start": word.start, "end": word.end, "score": score}
-            for word, score in zip(asked, carried.sum(axis=1).tolist(), strict=True)
+            {"text": query[start:end], "start": start, "end": end, "score": score}
+            for (start, end), score in zip(asked.tolist(), carried.sum(axis=1).tolist(), strict=True)
         ],
-        "passage": [_told(word, found.encoded, begin, moved) for word in words],
+        "passage": [_told(start, end, found.encoded, begin, moved) for start, end in words.tolist()],
         "carried": carried.tolist(),
     }
 
 
-def _told(word: Word, encoded: str, begin: int, moved: int) -> dict[str, Any]:
-    inside = word.start >= begin
+def _told(start: int, end: int, encoded: str, begin: int, moved: int) -> dict[str, Any]:
+    inside = start >= begin
     return {
-        "text": encoded[word.start : word.end],
-        "start": word.start + moved if inside else None,
-        "end": word.end + moved if inside else None,
+        "text": encoded[start:end],
+        "start": start + moved if inside else None,
+        "end": end + moved if inside else None,
     }
 
 
@@ -82,9 +81,9 @@ def _tokens_around(text: str, spans: Spans, analyzer: Analyzer) -> list[Token]:
     return analyzer.tokens("".join(shown))
 
 
-def _by_words(table: NDArray[np.float64], words: Sequence[Word]) -> NDArray[np.float64]:
-    """Return the rows of a table summed over the pieces of each word, of which every row is one."""
-    if not words:
+def _by_words(table: NDArray[np.float64], first: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the rows of a table, one for each piece, summed over the words that begin with the ``first``."""
+    if not first.size:
         return table[:0]
-    summed: NDArray[np.float64] = np.add.reduceat(table, [word.pieces.start for word in words], axis=0)
+    summed: NDArray[np.float64] = np.add.reduceat(table, first, axis=0)
     return summed

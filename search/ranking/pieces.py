@@ -6,8 +6,7 @@ A model cuts text into pieces of its own; people read words.  What a piece is wo
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,20 +19,13 @@ UNNAMED_WEIGHT = 0.3
 """What a piece of no term (a function word) weighs beside the rarest word of its query."""
 
 _HAN = re.compile(f"[{HAN}]")
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A word as a text has it: ``text[start:end]``, and its pieces."""
-
-    start: int
-    end: int
-    pieces: slice
+_CHARACTERS_REMEMBERED = 10_000
 
 
 def said(text: str, spans: Spans) -> NDArray[np.bool_]:
     """Return which pieces ``(n, 2)`` hold a letter or a digit."""
-    return np.array([any(map(str.isalnum, text[start:end])) for start, end in spans.tolist()], dtype=bool)
+    pieces = [text[start:end] for start, end in spans.tolist()]
+    return np.array([piece.isalnum() or any(map(str.isalnum, piece)) for piece in pieces], dtype=bool)
 
 
 def tokens_of_pieces(spans: Spans, tokens: Sequence[Token]) -> list[list[int]]:
@@ -59,25 +51,25 @@ def piece_weights(terms: Sequence[Sequence[str]], rarity: Mapping[str, float]) -
     return np.array(weights) / max(sum(weights), np.finfo(float).tiny)
 
 
-def words_of_pieces(text: str, spans: Spans, tokens: Sequence[Token]) -> list[Word]:
-    """Join the pieces ``(n, 2)`` of ``text`` that are parts of one word, in reading order.
+def words_of_pieces(text: str, spans: Spans, tokens: Sequence[Token]) -> tuple[Spans, NDArray[np.int64]]:
+    """Join the pieces ``(n, 2)`` of ``text`` that are parts of one word.
+
+    Returns where the words ``(m, 2)`` stand, in reading order, and the number of each one's first piece
+    ``(m,)``; the others follow it.
 
     Pieces belong together when one token (or two that overlap) covers both, or when nothing stands between
     them and neither is Chinese; a piece may stand for itself.
     """
     if not len(spans):
-        return []
+        return spans, np.empty(0, dtype=np.int64)
     runs = _runs(tokens)
     first = np.searchsorted(runs[:, 1], spans[:, 0], side="right")
     after = np.where(spans[:, 0] < spans[:, 1], np.searchsorted(runs[:, 0], spans[:, 1]), first)
     shared = np.maximum(first[1:], first[:-1]) < np.minimum(after[1:], after[:-1])
-    near = np.flatnonzero(~shared & (spans[1:, 0] <= spans[:-1, 1]))
-    shared[near] = [_joined(text, *spans[place : place + 2].tolist()) for place in near.tolist()]
+    shared |= _joined(text, spans)
     begins = np.concatenate([[0], np.flatnonzero(~shared) + 1])
-    starts = np.minimum.reduceat(spans[:, 0], begins).tolist()
-    ends = np.maximum.reduceat(spans[:, 1], begins).tolist()
-    bounds = pairwise([*begins.tolist(), len(spans)])
-    return [Word(start, end, slice(*bound)) for start, end, bound in zip(starts, ends, bounds, strict=True)]
+    words = [np.minimum.reduceat(spans[:, 0], begins), np.maximum.reduceat(spans[:, 1], begins)]
+    return np.stack(words, axis=1), begins
 
 
 def _runs(tokens: Sequence[Token]) -> Spans:
@@ -91,9 +83,19 @@ def _runs(tokens: Sequence[Token]) -> Spans:
     return np.array(runs, dtype=np.int32).reshape(-1, 2)
 
 
-def _joined(text: str, one: Sequence[int], next_one: Sequence[int]) -> bool:
-    """Return whether a second piece that follows at once goes on with the word of the first."""
-    if one[0] == one[1] or next_one[0] == next_one[1] or next_one[0] < one[1]:
-        return True  # parts of one character
-    before, after = text[one[1] - 1], text[next_one[0]]
-    return before.isalnum() and after.isalnum() and not (_HAN.match(before) or _HAN.match(after))
+def _joined(text: str, spans: Spans) -> NDArray[np.bool_]:
+    """Return which pieces ``(n - 1,)``, but for the first, follow at once and go on with the word before."""
+    starts, ends = spans.T
+    empty = starts == ends
+    near = starts[1:] <= ends[:-1]
+    of_one_character = empty[1:] | empty[:-1] | (starts[1:] < ends[:-1])
+    joined: NDArray[np.bool_] = near & of_one_character
+    meeting = np.flatnonzero(near & ~joined)
+    joined[meeting] = [_of_a_word(text[end - 1]) and _of_a_word(text[end]) for end in ends[meeting].tolist()]
+    return joined
+
+
+@lru_cache(_CHARACTERS_REMEMBERED)
+def _of_a_word(character: str) -> bool:
+    """Return whether it is a letter or digit, and no Chinese one, which may be a word by itself."""
+    return character.isalnum() and not _HAN.match(character)
