@@ -11,6 +11,7 @@ from search.arrays import Ids, Vector
 from search.encoders.base import Language
 from search.fusion import Listing
 from search.languages import LanguageView
+from search.vectors.base import Mask
 from search.views import LexicalView, Selection, VectorView
 
 Scores = NDArray[np.floating[Any]]
@@ -84,8 +85,12 @@ class DensePart:
         return self._searched[asked]
 
     def scores(self, ids: Ids) -> Vector:
-        """Return the cosines of given passages."""
-        return self.view.scores(self.vector, ids)
+        """Return the cosines of given passages; lists that were made tell those they show."""
+        scores, unknown = np.empty(ids.size, dtype=np.float32), np.ones(ids.size, dtype=bool)
+        for shown, known, _ in self._searched.values():
+            unknown &= ~told(scores, ids, shown, known)
+        scores[unknown] = self.view.scores(self.vector, ids[unknown])
+        return scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +124,10 @@ class LexicalPart:
         """
         depth = max(self._listed, default=0)
         listed = self._listed.get(depth, NOTHING_LISTED)
-        shown, scores = places_among(ids, listed.ids), np.zeros(ids.size, dtype=np.float32)
-        scores[shown >= 0] = listed.scores[shown[shown >= 0]]
-        if listed.ids.size == depth and (shown < 0).any():
-            scores[shown < 0] = self.view.scores(self.terms, ids[shown < 0]) * np.float32(self.factor)
+        scores = np.zeros(ids.size, dtype=np.float32)
+        unknown = ~told(scores, ids, listed.ids, listed.scores)
+        if listed.ids.size == depth and unknown.any():
+            scores[unknown] = self.view.scores(self.terms, ids[unknown]) * np.float32(self.factor)
         return scores
 
     def best(self, depth: int) -> float:
@@ -139,6 +144,14 @@ def believed_lead(first: Scores, second: Scores, fewest: int) -> float:
         fewest: how many passages the rarer language has in all.
     """
     return float(first.mean() - second.mean()) * fewest / (fewest + LEAD_DOUBT)
+
+
+def told(scores: Vector, ids: Ids, shown: Ids, known: Vector) -> Mask:
+    """Put the scores that are ``known`` of passages ``shown`` at their places among ``ids``; return which."""
+    places = places_among(ids, shown)
+    inside = places >= 0
+    scores[inside] = known[places[inside]]
+    return inside
 
 
 def places_among(ids: Ids, shown: Ids) -> Ids:

@@ -99,3 +99,17 @@ def test_what_a_list_tells_is_what_the_index_says(depth, filtered):
     expected = view.scores(["word1", "word2"], asked) * np.float32(0.25)
     np.testing.assert_array_equal(part.scores(asked), expected)
     assert expected.any() and not expected.all()
+
+
+@pytest.mark.parametrize("depths", [(), (7,), (7, 28)])
+def test_what_lists_tell_of_cosines_is_what_the_index_says(depths):
+    rng = np.random.default_rng(3)
+    ids, rows = np.arange(100, 600), unit_rows(rng.standard_normal((500, D)).astype(np.float32))
+    vector = rows[17]
+    vectors = view(ids, rows)
+    part = DensePart(vectors, vector, [Pool(Selection(ids[::2])), Pool(Selection(ids[1::2]))])
+    for depth in depths:
+        part.top(depth)
+    asked = rng.permutation(ids)[:400]
+    found = part.held_back(0.3).scores(asked)
+    assert found.tolist() == vectors.scores(vector, asked).tolist() and found.dtype == np.float32
