@@ -22,6 +22,7 @@ Sources:
         best spacing of even levels for what is normally distributed, as the numbers of a state are.
 """
 
+import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,6 +47,8 @@ _MIDDLE = np.float32((_LEVELS - 1) / 2)
 _SPACING = 0.733
 """Distance of the levels, in standard deviations."""
 _BYTE_MAX = 127
+_HEADER = struct.Struct("<HHHf")
+"""Version, number of states, d, and what the numbers of m count in."""
 _CODED_STATES, _BLOCK_STATES = 1024, 128
 """How many states are unpacked at a time, and multiplied."""
 
@@ -97,8 +100,7 @@ def packed(states: States, spans: Spans, text: str, centre: Vector) -> bytes:
     spread = np.abs(mean).max(initial=0) / _BYTE_MAX or np.float32(1)
     return b"".join(
         [
-            np.array([VERSION, len(levels), centre.size], dtype="<u2").tobytes(),
-            np.float32(spread).astype("<f4").tobytes(),
+            _HEADER.pack(VERSION, len(levels), centre.size, spread),
             np.rint(mean / spread).astype(np.int8).tobytes(),
             factors.astype("<f2").tobytes(),
             _codes(levels).tobytes(),
@@ -113,17 +115,18 @@ def unpacked(stored: bytes) -> StoredStates:
     Raises:
         ValueError: another version wrote them, or they are cut short.
     """
-    version, count, dimension = (int(number) for number in np.frombuffer(stored[:6], dtype="<u2"))
+    if len(stored) < _HEADER.size:
+        raise ValueError("token states that end before they begin")
+    version, count, dimension, spread = _HEADER.unpack_from(stored)
     if version != VERSION:
         raise ValueError(f"token states of version {version} where {VERSION} is known")
     width = -(-dimension // _PER_BYTE)
-    mean_at, factors_at = 10, 10 + dimension
+    mean_at, factors_at = _HEADER.size, _HEADER.size + dimension
     codes_at = factors_at + 4 * count
-    spread = np.frombuffer(stored[6:10], dtype="<f4")[0]
     return StoredStates(
         codes=np.frombuffer(stored, np.uint8, count * width, codes_at).reshape(count, width),
         factors=np.frombuffer(stored, "<f2", 2 * count, factors_at).reshape(count, 2),
-        mean=np.frombuffer(stored, np.int8, dimension, mean_at) * spread,
+        mean=np.frombuffer(stored, np.int8, dimension, mean_at) * np.float32(spread),
         packed_spans=stored[codes_at + count * width :],
     )
 
