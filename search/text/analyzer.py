@@ -23,7 +23,6 @@ from search.text.english import (
     THOUSANDS,
     Piece,
     compound_terms,
-    may_begin,
     number_terms,
     stop_words,
 )
@@ -84,20 +83,21 @@ class Analyzer:
         return [term for term, _, _ in self._pieces(fold(text).text)]
 
     def _pieces(self, text: str, wanted: Collection[str] | None = None) -> Iterator[Piece]:
-        initials = None if wanted is None else {term[:1] for term in wanted}
         for run in _RUN.finditer(text):
             match run.lastgroup:
+                case "compound":  # most of what there is
+                    at = run.start()
+                    for term, start, end in compound_terms(run.group()):
+                        if wanted is None or term in wanted:
+                            yield term, at + start, at + end
                 case "han":
                     # A Chinese term is a part of its run as it stands.
                     if wanted is None or any(term in run.group() for term in wanted):
                         yield from self._chinese(run.group(), run.start())
                 case "unspaced":
                     yield from _pairs(run.group(), run.start())
-                case "thousands":
-                    yield from number_terms(run.group(), run.start())
                 case _:
-                    if initials is None or may_begin(run.group(), initials):
-                        yield from compound_terms(run.group(), run.start())
+                    yield from number_terms(run.group(), run.start())
 
     def _chinese(self, run: str, at: int) -> Iterator[Piece]:
         stopped = stop_words("chinese")
