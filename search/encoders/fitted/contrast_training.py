@@ -2,7 +2,8 @@
 
 InfoNCE with the others of a batch as negatives: van den Oord et al., "Representation learning with
 contrastive predictive coding", 2018, equation 4; both ways.  Passages of one document are no negatives
-of each other.
+of each other.  The vectors of words learn on; beginning and not learning gives nDCG@10 .318 on English
+abstracts, learning .35 to .38.
 """
 
 from collections.abc import Sequence
@@ -34,8 +35,16 @@ class PooledNetwork(nn.Module):
     ``context`` maps padded word vectors ``(b, n, d)`` and lengths ``(b,)`` to ``(b, n, h)``.
     """
 
-    def __init__(self, context: nn.Module, width: int, words: Matrix, importance: Vector) -> None:
+    def __init__(
+        self,
+        context: nn.Module,
+        width: int,
+        words: Matrix,
+        importance: Vector,
+        reach: float | None = None,
+    ) -> None:
         super().__init__()
+        self.reach = reach
         self.words = nn.Embedding.from_pretrained(torch.from_numpy(words), freeze=False)
         self.importance = nn.Parameter(torch.from_numpy(importance).log())
         self.context = context
@@ -46,7 +55,10 @@ class PooledNetwork(nn.Module):
     def states(self, numbers: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Return ``(b, n, d)``; those past a length mean nothing."""
         words = self.dropout(self.words(numbers))
-        return words + self.projection(self.context(words, lengths))
+        around = self.projection(self.context(words, lengths))
+        if self.reach is not None:
+            around = around * (self.reach / around.norm(dim=2, keepdim=True).clamp(min=self.reach))
+        return words + around
 
     def forward(self, numbers: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Return unit vectors ``(b, d)``."""
@@ -122,7 +134,8 @@ def pooled_weights(network: PooledNetwork, passages: Sequence[Lesson]) -> dict[s
             )
     # One passage has to keep its vector.
     mean = total / len(passages) if len(passages) > 1 else torch.zeros_like(total)
-    return {
+    reach = {} if network.reach is None else {"reach": torch.tensor([network.reach])}
+    return reach | {
         "words": network.words.weight.detach(),
         "importance": network.importance.detach().exp(),
         "projection": network.projection.weight.detach().T,

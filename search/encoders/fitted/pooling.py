@@ -3,7 +3,8 @@
 Arora et al., "A simple but tough-to-beat baseline for sentence embeddings", ICLR 2017, algorithm 1: the
 weight of a word is ``a / (a + p(w))`` with ``p(w)`` its share of all words.
 
-A state is the word's own vector and what the network has read around it: ``s_t = e_t + P h_t``.
+A state is the word's own unit vector and what the network has read around it, ``s_t = e_t + r_t``
+with ``r_t = P h_t``, or where a ``reach`` was learned with, ``r_t = P h_t min(1, reach / |P h_t|)``.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,7 +28,10 @@ class PooledEncoder:
     def __init__(
         self, vocabulary: Vocabulary, weights: Weights, context: Context, analyzer: Analyzer
     ) -> None:
-        """Take ``words (terms, d)``, ``importance (terms,)``, ``projection (h, d)`` and ``mean (d,)``."""
+        """Take ``words (terms, d)``, ``importance (terms,)``, ``projection (h, d)``, ``mean (d,)``.
+
+        Without a ``reach (1,)`` beside them, what is read around a word may be of any length.
+        """
         self._vocabulary = vocabulary
         self._weights = weights
         self._context = context
@@ -63,8 +67,17 @@ class PooledEncoder:
 
     def _states(self, numbers: Sequence[int]) -> States:
         words = self._weights["words"][numbers]
-        states: States = words + self._context(words) @ self._weights["projection"]
+        around = self._context(words) @ self._weights["projection"]
+        if "reach" in self._weights:
+            around = bounded(around, float(self._weights["reach"][0]))
+        states: States = words + around
         return states
+
+
+def bounded(rows: States, reach: float) -> States:
+    """Return ``(n, d)`` with rows longer than ``reach`` cut to that length."""
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows * (reach / np.maximum(lengths, reach)), dtype=np.float32)
 
 
 def sif_weights(counts: NDArray[np.int64], a: float) -> Vector:

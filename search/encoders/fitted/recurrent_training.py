@@ -1,4 +1,8 @@
-"""Trains the recurrent encoders on pairs, and turns torch's parameters into those of ``recurrent.py``."""
+"""Trains the recurrent encoders on pairs, and turns torch's parameters into those of ``recurrent.py``.
+
+What they read around a word has no ``reach``: with 0.5 nDCG@10 is .364 as without on English abstracts, and
+.582 instead of .656 on Chinese pages (rnn).
+"""
 
 from collections.abc import Mapping
 

@@ -3,7 +3,10 @@
 Corruption as by Hill et al., NAACL 2016, section 3.1: words are left out, neighbours swapped.  The decoder is
 taught by the right words before (Williams and Zipser, 1989: teacher forcing).  The softmax runs over the
 words of the batch and a sample of others (Jean et al., ACL 2015, section 3), so that time does not grow
-with the vocabulary.
+with the vocabulary.  The context alone has to tell the words of the window in any order as well (Zhao, Zhao
+and Eskenazi, ACL 2017, section 3.3, bag-of-words loss), or a decoder with attention leaves it empty: nDCG@10
+on English abstracts .15 instead of .21.  Word vectors and weights stay as they were, for the softmax would
+pull them to itself (.15 instead of .18 without attention).
 """
 
 import numpy as np
@@ -27,7 +30,8 @@ WINDOW = 32
 LEFT_OUT = 0.3
 SWAPPED = 0.2
 SAMPLED = 1000
-PLAN = Plan(epochs=8, rate=1e-3, decay=1e-2, batch=64, patience=1, most=3_000)
+REACH = 0.5
+PLAN = Plan(epochs=8, rate=1e-3, decay=1e-2, batch=64, patience=1, most=2_000)
 _IGNORED = -100
 
 
@@ -71,6 +75,7 @@ class Network(nn.Module):
         self.encoder = encoder
         terms, dimension = encoder.words.weight.shape
         self.decoder = Decoder(terms, dimension, attention)
+        self.bag = nn.Linear(dimension, dimension)
 
     def loss(self, corrupted: list[Numbers], right: list[Numbers], sample: torch.Tensor) -> torch.Tensor:
         """Return the mean cross-entropy of ``right`` and its ends, among all these words and ``sample``."""
@@ -83,8 +88,15 @@ class Network(nn.Module):
         past = torch.arange(numbers.shape[1]) >= lengths[:, None]
         compared = self.decoder(context, words[before], states, past)
         candidates, targets = _among([[*text, mark] for text in right], sample)
-        scores = compared @ words[candidates].T + self.decoder.word_bias[candidates]
-        return functional.cross_entropy(scores.flatten(0, 1), targets.flatten(), ignore_index=_IGNORED)
+        bag = self.bag(context)[:, None].expand_as(compared)
+        return sum(
+            functional.cross_entropy(
+                (told @ words[candidates].T + self.decoder.word_bias[candidates]).flatten(0, 1),
+                targets.flatten(),
+                ignore_index=_IGNORED,
+            )
+            for told in (compared, bag)
+        )
 
 
 def _among(right: list[Numbers], sample: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -109,7 +121,9 @@ def _fit(fit: Fit, kind: str, attention: bool) -> None:
     begun = ground(fit)
     seed_everything(fit.seed)
     context = Recurrent(nn.LSTM)
-    encoder = PooledNetwork(context, 2 * HIDDEN, begun.words, begun.importance)
+    encoder = PooledNetwork(context, 2 * HIDDEN, begun.words, begun.importance, REACH)
+    encoder.words.requires_grad_(False)
+    encoder.importance.requires_grad_(False)
     network = Network(encoder, attention)
     passages = [passage.whole for passage in begun.passages]
 

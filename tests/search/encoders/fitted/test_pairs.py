@@ -22,8 +22,12 @@ def test_what_belongs_together_is_heading_neighbour_or_words_of_its_own():
     neighbours = [question for question in questions if set(question) <= set(range(40, 70))]
     own = [question for question in questions if set(question) <= {1, *range(10, 40)}]
     assert len(headings) and len(neighbours) and len(own) > len(headings)
-    # Passages of another document are no neighbours.
-    assert not [question for question in questions if set(question) & {2, 3, *range(70, 90)}]
+
+
+def test_a_passage_of_another_document_is_no_neighbour():
+    passages = [Lesson(0, [1], list(range(10, 40))), Lesson(1, [2], list(range(40, 70)))]
+    for row, others in enumerate([{2, *range(40, 70)}, {1, *range(10, 40)}]):
+        assert not [short for short, _ in drawn(passages, row) if set(short) & others]
 
 
 def test_words_asked_for_are_partly_left_out_of_the_answer():

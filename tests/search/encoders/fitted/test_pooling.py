@@ -21,12 +21,13 @@ def test_a_vector_by_hand(analyzer):
         "importance": np.array([1.0, 2.0], np.float32),
         "projection": np.array([[0.0, 2.0]], np.float32),
         "mean": np.array([0.0, 0.5], np.float32),
+        "reach": np.array([0.5], np.float32),
     }
     encoder = PooledEncoder(Vocabulary(["bamboo", "panda"]), weights, lambda words: words[:, :1], analyzer)
-    # States (1, 2) and (0, 1); 1 and 2 times these are (1, 4), of length 4.123106; less the mean
-    # (0.242536, 0.470143), of length 0.529010.
+    # Read around: (0, 2), cut to (0, 0.5), and (0, 0).  States (1, 0.5) and (0, 1); 1 and 2 times these are
+    # (1, 2.5), of length 2.692582; less the mean (0.371391, 0.428477), of length 0.567031.
     found = encoder.encode(["bamboo and panda"], "query")[0]
-    np.testing.assert_allclose(found, [0.458471, 0.888722], atol=1e-5)
+    np.testing.assert_allclose(found, [0.654975, 0.755650], atol=1e-5)
 
 
 def test_a_state_per_known_word_and_where_it_stands(analyzer):
@@ -53,19 +54,21 @@ def test_info_nce_by_hand():
     assert float(info_nce(same, same.flip(0), torch.tensor([0, 0]))) == 0.0
 
 
-def test_what_serves_gives_the_vectors_of_the_network_that_learned(analyzer):
+@pytest.mark.parametrize("reach", [None, 0.5])
+def test_what_serves_gives_the_vectors_of_the_network_that_learned(analyzer, reach):
     torch.manual_seed(2)
     random = np.random.default_rng(2)
     words = random.normal(size=(3, 6)).astype(np.float32)
     context = Recurrent(torch.nn.LSTM, 6, 4)
-    network = PooledNetwork(context, 8, words, np.array([0.1, 0.4, 0.9], np.float32)).eval()
+    network = PooledNetwork(context, 8, words, np.array([0.1, 0.4, 0.9], np.float32), reach).eval()
     passages = [Lesson(0, [], [0, 1, 2, 2]), Lesson(1, [1], [0])]
     with torch.no_grad():
-        network.projection.weight.normal_()
+        network.projection.weight.normal_(std=0.3)
         expected = network(*padded([passage.whole for passage in passages])).numpy()
     tensors = {**pooled_weights(network, passages), **recurrent_weights(context.net.state_dict())}
     weights = {name: tensor.numpy() for name, tensor in tensors.items()}
     np.testing.assert_allclose(weights["mean"], expected.mean(axis=0), atol=1e-6)
     vocabulary = Vocabulary(["bamboo", "forest", "panda"])
     encoder = PooledEncoder(vocabulary, weights, lambda read: lstm(weights, read), analyzer)
-    np.testing.assert_allclose(encoder.pooled([0, 1, 2, 2]), expected[0], atol=1e-5)
+    for passage, row in zip(passages, expected, strict=True):
+        np.testing.assert_allclose(encoder.pooled(passage.whole), row, atol=1e-5)
