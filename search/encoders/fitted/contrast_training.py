@@ -2,8 +2,8 @@
 
 InfoNCE with the others of a batch as negatives: van den Oord et al., "Representation learning with
 contrastive predictive coding", 2018, equation 4; both ways.  Passages of one document are no negatives
-of each other.  The vectors of words learn on; beginning and not learning gives nDCG@10 .318 on English
-abstracts, learning .35 to .38.
+of each other.  The vectors of words learn on: nDCG@10 (rnn) before and after learning .381
+and .427 on English answers, .365 and .656 on Chinese pages.
 """
 
 from collections.abc import Sequence

@@ -38,7 +38,7 @@ class Plan:
     """Weight decay of AdamW."""
     batch: int = 64
     patience: int = 2
-    """Epochs without a gain on the held-out part before the training ends."""
+    """How many epochs without a gain on the held-out part are borne in a row."""
     most: int = 10_000
     """Examples of one epoch: a large collection is seen in part each time, so that time has a bound."""
     clip: float = 1.0

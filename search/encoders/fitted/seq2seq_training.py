@@ -6,7 +6,9 @@ words of the batch and a sample of others (Jean et al., ACL 2015, section 3), so
 with the vocabulary.  The context alone has to tell the words of the window in any order as well (Zhao, Zhao
 and Eskenazi, ACL 2017, section 3.3, bag-of-words loss), or a decoder with attention leaves it empty: nDCG@10
 on English abstracts .15 instead of .21.  Word vectors and weights stay as they were, for the softmax would
-pull them to itself (.15 instead of .18 without attention).
+pull them to itself (.15 instead of .18 without attention).  What is read around a word serves the decoder
+more than search, so it has a short ``reach``: nDCG@10 with attention for 0.5 and 0.25 is .209 and .230 on
+English abstracts, .293 and .328 on answers, .169 and .266 on Chinese pages.
 """
 
 import numpy as np
@@ -30,7 +32,7 @@ WINDOW = 32
 LEFT_OUT = 0.3
 SWAPPED = 0.2
 SAMPLED = 1000
-REACH = 0.5
+REACH = 0.25
 PLAN = Plan(epochs=8, rate=1e-3, decay=1e-2, batch=64, patience=1, most=2_000)
 _IGNORED = -100
 
