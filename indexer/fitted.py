@@ -5,6 +5,7 @@ from pathlib import Path
 from threading import Lock
 
 from indexer.store.collections import Collection
+from search.arrays import one_thread_each
 from search.artifacts import DamagedArtifact
 from search.encoders.fitted.base import FittedEncoder
 from search.encoders.fitted.catalog import OPENERS
@@ -46,6 +47,7 @@ class FittedEncoders:
     def __init__(self, folder: Path, analyzer: Analyzer) -> None:
         self._folder = folder
         self._analyzer = analyzer
+        one_thread_each()  # so that a text has the same vector in every process
         self._lock = Lock()
         self._opened: dict[tuple[int, str], tuple[str, FittedEncoder]] = {}
         """Collection and kind -> fingerprint and encoder."""

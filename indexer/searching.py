@@ -192,17 +192,16 @@ class Searching:
         encoder = self._models.encoder_of(found)
         key = (found.id, found.encoder_id)
         if key not in self._pictures:
-            self._keep_only(collections.all_collections(connection))
+            self._keep_only(collections.living_encoders(connection).__contains__)
         with self._lock:
             if key not in self._pictures:
                 self._pictures[key] = CollectionPicture(self._database, self._caches, encoder, self._analyzer)
             return self._pictures[key]
 
-    def _keep_only(self, living: Sequence[Collection]) -> None:
-        """Let go of collections that any process has deleted."""
-        ids = {found.id for found in living}
+    def _keep_only(self, living: Callable[[tuple[int, int]], bool]) -> None:
+        """Let go of collections that any process has deleted, and of encoders that were fit again."""
         with self._lock:
-            self._pictures = {key: picture for key, picture in self._pictures.items() if key[0] in ids}
+            self._pictures = {key: picture for key, picture in self._pictures.items() if living(key)}
 
     def forget(self, found: Collection) -> None:
         """Let go of what is remembered of a collection that was deleted, or of an encoder fit again."""
@@ -211,7 +210,8 @@ class Searching:
 
     def problems(self, living: Sequence[Collection]) -> list[str]:
         """Return what is out of use in this process, in words; let go of deleted collections."""
-        self._keep_only(living)
+        ids = {found.id for found in living}
+        self._keep_only(lambda key: key[0] in ids)
         caches = [problem for picture in list(self._pictures.values()) for problem in picture.problems()]
         return [*caches, *self._rankers.problems([found.id for found in living])]
 

@@ -63,6 +63,7 @@ def verify(service: Service) -> Verification:
             documents, count = documents + counted[0], count + counted[1]
             of_rows = [problem for check in ROWS for problem in check(service, connection, current)]
             notes += _unmade(service, connection, current)
+            notes += _unread(connection, current)
         of_caches = [problem for check in CACHES for problem in _settled(service, current, check)]
         problems += _told(service, current, of_rows + of_caches)
     return Verification(len(found), documents, count, problems, notes)
@@ -225,6 +226,14 @@ def _unmade(service: Service, connection: Connection, collection: Collection) ->
         maker = f"{holder} makes them" if holder else "`xunyi worker --once` makes them"
         have = "passage has" if count == 1 else "passages have"
         yield f"{collection.name}: {count} {have} no token states yet; {maker}"
+
+
+def _unread(connection: Connection, collection: Collection) -> Iterator[str]:
+    """Tell of encoders that have not read all passages, and so are not searched by."""
+    for seen in collections.encoders_of(connection, collection):
+        if not seen.complete:
+            cure = f"`xunyi train {seen.encoder} -c {seen.name}` goes on"
+            yield f"{seen.name}: the encoder {seen.encoder} has not read all passages; {cure}"
 
 
 def _teller(service: Service, collection: Collection) -> TokenEncoder | None:

@@ -312,6 +312,12 @@ def incomplete(connection: Connection, collection: Collection, encoder_ids: Sequ
     connection.execute(rows.values(complete=False))
 
 
+def living_encoders(connection: Connection) -> set[tuple[int, int]]:
+    """Return collection and encoder of everything that can be searched by, or will be."""
+    query = sa.select(CollectionEncoderRow.collection_id, CollectionEncoderRow.encoder_id)
+    return {(row.collection_id, row.encoder_id) for row in connection.execute(query)}
+
+
 def fitted_ids(connection: Connection, collection: Collection) -> set[int]:
     """Return the ids of the encoders that were fit on a collection."""
     query = sa.select(CollectionEncoderRow.encoder_id).where(

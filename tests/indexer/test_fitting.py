@@ -138,6 +138,7 @@ def test_a_new_fit_knows_the_new_words_and_replaces_the_old_one(service):
     infos = service.encoders("birds")
     assert [info.name for info in infos] == ["multilingual-e5-small", "lsi", "tfidf"]
     assert infos[2].fit_on == 61 and infos[2].fingerprint != old["tfidf"]
+    assert len(service._searching._pictures) == 1  # the old one's is let go
     left = {path.name for path in service.settings.encoders_folder.iterdir()}
     gone = f"tfidf-{old['tfidf'][:16]}"
     assert gone in left  # a search that has just begun may be about to open it
@@ -270,6 +271,8 @@ def test_killed_at_a_step_it_goes_on_and_comes_out_the_same(unfitted, service, s
     assert killed.returncode == -9, killed.stderr
     with pytest.raises(UnknownEncoder):
         found(unfitted, "heron", "tfidf")
+    told = "birds: the encoder tfidf has not read all passages; `xunyi train tfidf -c birds` goes on"
+    assert verify(unfitted).notes == ([told] if step == "encoding passages" else [])
     fit(unfitted, "birds", "tfidf")
     assert [task.state for task in unfitted.tasks("birds") if task.kind == "training"] == [
         "succeeded",
