@@ -64,6 +64,12 @@ class UnknownPassage(SearchError):
     code = "unknown_passage"
 
 
+class UnknownWord(SearchError):
+    """The texts of the collection have no such word."""
+
+    code = "unknown_word"
+
+
 class UnknownTask(SearchError):
     """No task has this number."""
 

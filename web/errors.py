@@ -31,6 +31,7 @@ STATUS: dict[type[SearchError], int] = {
     errors.UnknownEncoder: 404,
     errors.UnknownDocument: 404,
     errors.UnknownPassage: 404,
+    errors.UnknownWord: 404,
     errors.UnknownTask: 404,
     errors.CollectionExists: 409,
     errors.EncoderMismatch: 409,

@@ -1,111 +1,96 @@
-"""Fits ``word2vec-cbow`` and ``word2vec-skipgram``: a word's vector foretells the words around it, by gensim.
+"""``word2vec-cbow`` and ``word2vec-skipgram``: words are alike that predict, or follow from, the same words.
 
-Mikolov et al., Efficient estimation of word representations in vector space, 2013, sections 3.1 and 3.2, with
-negative sampling: Mikolov et al., Distributed representations of words and phrases and their
-compositionality, NIPS 2013, section 2.2.
-
-Where the collection was fit before, training goes on from there: old words keep what they have learned and
-learn more, new words join them.
-
-<folder>/training.safetensors   the output vectors (``syn1neg``) that training goes on from
+Mikolov et al., "Efficient Estimation of Word Representations in Vector Space", 2013, sections 3.1 and 3.2,
+with negative sampling ("Distributed Representations of Words and Phrases", NIPS 2013, section 2.2), by
+gensim, which on one thread gives the same numbers every time.
 """
 
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from gensim.models import Word2Vec
 from gensim.models.callbacks import CallbackAny2Vec
-from safetensors.numpy import load_file, save_file
-from threadpoolctl import threadpool_limits
+from safetensors.numpy import load_file
 
 from search.encoders.fitted.base import Fit
 from search.encoders.fitted.counted_words import CountedVocabulary, read
-from search.encoders.fitted.word_vectors import FILE, write_words
-from search.errors import TooLittleToLearn
+from search.encoders.fitted.word_vectors import FILE, save_word_vectors
 
-TRAINING = "training.safetensors"
-DIMENSION = 128
-WINDOW = 8
-NEGATIVE = 8
-EPOCHS = {"cbow": 40, "skipgram": 20}
-"""Of a small collection; a large one teaches as much in fewer."""
-WORDS_READ, EPOCHS_MIN = 4_000_000, 3
-"""What bounds the time: about a minute, unless the collection is larger than all that is read of it."""
-WORDS_MIN = 2
-"""Words that are needed for one to foretell another."""
+OUTPUTS = "outputs"
+"""Name of the second array of weights, which predicts and does not serve: learning on needs it."""
+DIMENSION = 100
+WORDS_READ = 5_000_000
+"""About how many words all epochs are to read together, so that a small collection is read more often."""
+EPOCHS = (5, 40)
+"""Fewest and most."""
 
 
 def fit_cbow(fit: Fit) -> None:
-    """Write the vectors that the words around foretell a word by."""
-    _fit(fit, "cbow")
+    """Write word vectors learned by predicting a word from its neighbours."""
+    _fit(fit, skipgram=False)
 
 
 def fit_skipgram(fit: Fit) -> None:
-    """Write the vectors by which a word foretells the words around it."""
-    _fit(fit, "skipgram")
+    """Write word vectors learned by predicting the neighbours from a word."""
+    _fit(fit, skipgram=True)
 
 
-def _fit(fit: Fit, algorithm: str) -> None:
+def _fit(fit: Fit, *, skipgram: bool) -> None:
     vocabulary, passages = read(fit)
-    if sum(len(passage) > 1 for passage in passages) == 0 or len(vocabulary.terms) < WORDS_MIN:
-        raise TooLittleToLearn("no two different words stand in one passage; add documents with text")
-    texts = [[vocabulary.terms[number] for number in passage.tolist()] for passage in passages]
-    with threadpool_limits(limits=1):
-        model = trained(texts, algorithm, fit)
-    numbers = [model.wv.key_to_index[term] for term in vocabulary.terms]
-    write_words(fit.output, vocabulary, model.wv.vectors[numbers], passages)
-    save_file({"output": np.ascontiguousarray(model.syn1neg[numbers])}, fit.output / TRAINING)
-
-
-def trained(texts: Sequence[Sequence[str]], algorithm: str, fit: Fit) -> Word2Vec:
-    """Return gensim's model of texts, going on from the fit before where there is one."""
-    words = sum(map(len, texts))
-    epochs = min(EPOCHS[algorithm], max(EPOCHS_MIN, WORDS_READ // words))
-    model = Word2Vec(
-        vector_size=DIMENSION,
-        window=WINDOW,
-        min_count=1,
-        sg=int(algorithm == "skipgram"),
-        negative=NEGATIVE,
-        epochs=epochs,
-        seed=fit.seed,
-        workers=1,  # more would add up in another order each time
-        hashfxn=_checksum,
-    )
+    sentences = [[vocabulary.terms[word] for word in words] for words in passages]
+    model = untrained(skipgram, fit.seed, epochs_for(sum(vocabulary.counts)))
     if fit.previous is None:
-        model.build_vocab(texts)
+        model.build_vocab(sentences)
     else:
-        _go_on_from(fit.previous, model)
-        model.build_vocab(texts, update=True)
-    model.train(texts, total_examples=len(texts), epochs=epochs, callbacks=[_Told(fit, epochs)])
-    return model
+        learn_on(model, fit.previous, vocabulary, sentences)
+    model.train(
+        sentences,
+        total_examples=len(sentences),
+        epochs=model.epochs,
+        callbacks=[_Progress(fit, model.epochs)],
+    )
+    # Rows in the order of the vocabulary; gensim's is by frequency, and may know words that are gone.
+    order = [model.wv.key_to_index[term] for term in vocabulary.terms]
+    outputs = np.ascontiguousarray(model.syn1neg[order])
+    save_word_vectors(fit.output, vocabulary, model.wv.vectors[order], passages, {OUTPUTS: outputs})
 
 
-def _go_on_from(previous: Path, model: Word2Vec) -> None:
-    """Give a new model the words and vectors of a fit before."""
-    vocabulary = CountedVocabulary.open(previous)
-    model.build_vocab_from_freq(dict(zip(vocabulary.terms, vocabulary.counts, strict=True)))
-    numbers = [model.wv.key_to_index[term] for term in vocabulary.terms]
-    model.wv.vectors[numbers] = load_file(previous / FILE)["vectors"]
-    model.syn1neg[numbers] = load_file(previous / TRAINING)["output"]
+def epochs_for(words: int) -> int:
+    """Return how often a collection of so many words is read."""
+    return min(max(WORDS_READ // words, EPOCHS[0]), EPOCHS[1])
 
 
-def _checksum(text: str) -> int:
-    """Return a number that is the same in every process; vectors begin with what it seeds."""
-    return zlib.crc32(text.encode())
+def untrained(skipgram: bool, seed: int, epochs: int) -> Word2Vec:
+    """Return gensim's model as this project sets it."""
+    return Word2Vec(
+        vector_size=DIMENSION, window=5, min_count=1, sg=int(skipgram), negative=10, sample=1e-3,
+        workers=1, seed=seed, epochs=epochs,
+    )  # fmt: skip
 
 
-class _Told(CallbackAny2Vec):
-    """Tells how many epochs are done."""
+def learn_on(
+    model: Word2Vec, previous: Path, vocabulary: CountedVocabulary, sentences: Sequence[list[str]]
+) -> None:
+    """Give ``model`` the words of the fit before that are still there, as learned, and the new ones."""
+    before, arrays = CountedVocabulary.open(previous), load_file(previous / FILE)
+    kept = [number for number, term in enumerate(before.terms) if term in vocabulary.numbers]
+    if not kept:
+        model.build_vocab(sentences)
+        return
+    model.build_vocab_from_freq({before.terms[number]: before.counts[number] for number in kept})
+    rows = [model.wv.key_to_index[before.terms[number]] for number in kept]
+    model.wv.vectors[rows] = arrays["vectors"][kept]
+    model.syn1neg[rows] = arrays[OUTPUTS][kept]
+    model.build_vocab(sentences, update=True)
+
+
+class _Progress(CallbackAny2Vec):
+    """Tells of every epoch."""
 
     def __init__(self, fit: Fit, epochs: int) -> None:
-        self._fit = fit
-        self._epochs = epochs
-        self._done = 0
+        self._fit, self._done, self._epochs = fit, 0, epochs
 
     def on_epoch_end(self, model: Word2Vec) -> None:
-        """Tell of one more."""
         self._done += 1
         self._fit.progress(self._done, self._epochs)

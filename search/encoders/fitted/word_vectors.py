@@ -1,64 +1,90 @@
-"""A vector for each word of a collection: what ``cooccurrence`` and ``word2vec`` learn, and texts by them.
+"""Words as dense vectors, and a text as the weighted mean of its words: what serves word vectors of any kind.
 
-A text is the mean of the vectors of its words, in which a word w counts a / (a + p(w)), p(w) being its share
-of all words, less what all passages have in common: Arora, Liang and Ma, A simple but tough-to-beat baseline
-for sentence embeddings, ICLR 2017, algorithm 1.  What is common is one direction for all texts, so it is
-taken out of the words' vectors once and for all.
+Weight of a word: a / (a + p(w)), p being its share of all words; a text then loses what it has of the
+direction that all texts share (SIF: Arora, Liang and Ma, ICLR 2017, algorithm 1).  That direction is learned
+from the passages and stored; taking it out of each word's vector is taking it out of their sum.
 
-<folder>/vocabulary.json        the words and their counts
-         words.safetensors      ``vectors`` as they were learned, ``common``: the direction that texts lose
+Every kind writes ``vocabulary.json`` and ``words.safetensors``: ``vectors (v, d)`` in the order of the
+vocabulary and ``common (d,)``, zeros where nothing is taken out; a kind that learns on adds what it needs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from search.arrays import Matrix, Vector
+from search.arrays import unit_rows
 from search.encoders.fitted.counted_words import CountedVocabulary, Words
 from search.encoders.fitted.weighted_terms import ProjectedTerms, WeightedTerms, Weights, weighted_rows
 from search.text.analyzer import Analyzer
 
 FILE = "words.safetensors"
-COMMON_WORD = 1e-3
-"""The share a of all words at which a word counts half."""
+CONTEXTS = ("context_ends", "context_words", "context_scores")
+"""Names of arrays that a kind may add: the most typical contexts of word i, highest PPMI first, stand from
+``ends[i]`` to ``ends[i + 1]`` in ``words`` (their numbers) and ``scores``."""
+SMOOTHING = 1e-3
+"""a of the weight, as in the paper."""
 
 
-def write_words(
-    folder: Path, vocabulary: CountedVocabulary, vectors: Matrix, passages: Sequence[Words]
+@dataclass(frozen=True)
+class WordVectors:
+    """The words of a collection and a vector for each."""
+
+    vocabulary: CountedVocabulary
+    vectors: NDArray[np.float32]
+    """As they were learned ``(v, d)``."""
+    common: NDArray[np.float32]
+    """The direction that all texts share ``(d,)``: unit length, or zeros."""
+
+    @classmethod
+    def open(cls, folder: Path) -> "WordVectors":
+        """Return what ``save`` wrote into ``folder``."""
+        arrays = load_file(folder / FILE)
+        return cls(CountedVocabulary.open(folder), arrays["vectors"], arrays["common"])
+
+
+def save_word_vectors(
+    folder: Path,
+    vocabulary: CountedVocabulary,
+    vectors: NDArray[np.float32],
+    passages: Sequence[Words],
+    others: Mapping[str, NDArray[np.generic]],
 ) -> None:
-    """Write vocabulary and vectors ``(v, d)``, and what the passages that they were learned from share."""
-    rows = weighted_rows(passages, sif(vocabulary), float_counts) @ vectors
+    """Find the common direction of ``passages`` and write the two files, ``others`` beside the vectors."""
     vocabulary.save(folder)
-    save_file({"vectors": np.ascontiguousarray(vectors), "common": _common(rows)}, folder / FILE)
+    common = common_direction(vocabulary, vectors, passages)
+    save_file({"vectors": np.ascontiguousarray(vectors), "common": common, **others}, folder / FILE)
 
 
-def open_words(folder: Path, analyzer: Analyzer) -> ProjectedTerms:
-    """Return the encoder over what ``write_words`` wrote."""
-    vocabulary = CountedVocabulary.open(folder)
-    learned = load_file(folder / FILE)
-    vectors, common = learned["vectors"], learned["common"]
-    apart = vectors - np.outer(vectors @ common, common)
-    return ProjectedTerms(WeightedTerms(vocabulary, analyzer, sif(vocabulary), float_counts), apart)
+def common_direction(
+    vocabulary: CountedVocabulary, vectors: NDArray[np.float32], passages: Sequence[Words]
+) -> NDArray[np.float32]:
+    """Return the first right singular vector ``(d,)`` of the passages' unit vectors.
+
+    Of fewer passages than numbers in a vector it is zeros: what they share is then what they are about.
+    """
+    if len(passages) < vectors.shape[1]:
+        return np.zeros(vectors.shape[1], np.float32)
+    rows = unit_rows(weighted_rows(passages, sif_weights(vocabulary), np.positive) @ vectors)
+    products = np.einsum("ni,nj->ij", rows, rows, dtype=np.float64)
+    common: NDArray[np.float32] = np.linalg.eigh(products)[1][:, -1].astype(np.float32)
+    return common
 
 
-def sif(vocabulary: CountedVocabulary) -> Weights:
-    """Return what each word counts ``(v,)``: smooth inverse frequency."""
+def sif_weights(vocabulary: CountedVocabulary) -> Weights:
+    """Return a / (a + p(w)) for each word ``(v,)``."""
     counts = np.asarray(vocabulary.counts, dtype=np.float64)
-    weights: Weights = COMMON_WORD / (COMMON_WORD + counts / counts.sum())
+    weights: Weights = SMOOTHING / (SMOOTHING + counts / counts.sum())
     return weights
 
 
-def float_counts(counts: Weights) -> Weights:
-    """Return the counts themselves: a mean runs over all places of a word."""
-    return counts
-
-
-def _common(rows: NDArray[np.float32]) -> Vector:
-    """Return the first right singular vector ``(d,)`` of the passages' vectors."""
-    _, directions = np.linalg.eigh(rows.T.astype(np.float64) @ rows.astype(np.float64))
-    first = directions[:, -1]
-    common: Vector = (first * np.sign(first[np.argmax(np.abs(first))])).astype(np.float32)
-    return common
+def open_words(folder: Path, analyzer: Analyzer) -> ProjectedTerms:
+    """Return the encoder over word vectors."""
+    words = WordVectors.open(folder)
+    terms = WeightedTerms(words.vocabulary, analyzer, sif_weights(words.vocabulary), np.positive)
+    # Not by a matrix product: how one is shared out between threads would show in the last bit.
+    shares = np.einsum("vd,d->v", words.vectors, words.common)
+    return ProjectedTerms(terms, words.vectors - shares[:, None] * words.common)

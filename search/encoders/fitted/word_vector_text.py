@@ -1,0 +1,127 @@
+"""Word vectors as text, in the format of the original word2vec program, which other programs read and write.
+
+Vectors: a line ``words dimension``, then for each word a line of it and its numbers.  Vocabulary: for each
+word a line of it and its count.  Both are UTF-8, parted by single spaces, the most frequent word first.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.encoders.fitted.word_vectors import WordVectors
+from search.errors import InvalidInput, TooLarge
+
+MOST_NUMBERS = 100_000_000
+"""Words times dimension, 400 MB."""
+MOST_DIMENSIONS = 4096
+LONGEST_LINE = 200_000
+"""In bytes."""
+_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class TextVectors:
+    """What stands in the two files; all are parallel, in the order of the file of vectors."""
+
+    terms: list[str]
+    counts: list[int]
+    vectors: NDArray[np.float32]
+    """``(words, dimension)``."""
+
+
+def write_vectors(words: WordVectors, vectors: BinaryIO, vocabulary: BinaryIO) -> None:
+    """Write both files; reading them gives the same numbers to the last bit."""
+    counts, terms = words.vocabulary.counts, words.vocabulary.terms
+    vectors.write(f"{len(terms)} {words.vectors.shape[1]}\n".encode())
+    for word in sorted(range(len(terms)), key=lambda word: (-counts[word], terms[word])):
+        numbers = " ".join(f"{number:.9g}" for number in words.vectors[word].tolist())
+        vectors.write(f"{terms[word]} {numbers}\n".encode())
+        vocabulary.write(f"{terms[word]} {counts[word]}\n".encode())
+
+
+def read_vectors(vectors: BinaryIO, vocabulary: BinaryIO) -> TextVectors:
+    """Read both files, which anybody may have written.
+
+    Raises:
+        InvalidInput: a file is not of this format, or the two do not have the same words.
+        TooLarge: there are more numbers than ``MOST_NUMBERS``, or a line is too long.
+    """
+    lines = _lines(vectors, "vectors")
+    words, dimension = _header(next(lines, ""))
+    terms: dict[str, None] = {}
+    rows: list[NDArray[np.float32]] = []
+    for place, line in enumerate(lines, start=2):
+        if len(terms) == words:
+            raise InvalidInput(f"the vectors have more lines than the {words} words that line 1 tells of")
+        term, _, numbers = line.partition(" ")
+        _new(term, terms, f"line {place} of the vectors")
+        terms[term] = None
+        rows.append(_numbers(numbers, dimension, place))
+    if len(terms) != words:
+        raise InvalidInput(f"the vectors end after {len(terms)} of the {words} words that line 1 tells of")
+    counts = _counts(vocabulary, words)
+    if counts.keys() != terms.keys():
+        raise InvalidInput("vectors and vocabulary have different words; give two files of one export")
+    return TextVectors(list(terms), [counts[term] for term in terms], np.stack(rows))
+
+
+def _lines(stream: BinaryIO, name: str) -> Iterator[str]:
+    place = 0
+    while line := stream.readline(LONGEST_LINE + 1):
+        place += 1
+        if len(line) > LONGEST_LINE:
+            raise TooLarge(f"line {place} of the {name} has more than {LONGEST_LINE} bytes")
+        try:
+            yield line.decode("utf-8").rstrip("\r\n ")
+        except UnicodeDecodeError:
+            raise InvalidInput(f"line {place} of the {name} is not UTF-8") from None
+
+
+def _header(line: str) -> tuple[int, int]:
+    parts = [_whole(part) for part in line.split(" ")]
+    if len(parts) != 2 or not parts[0] or not parts[1]:
+        raise InvalidInput("line 1 of the vectors must have two whole numbers above 0: words and dimension")
+    if parts[1] > MOST_DIMENSIONS or parts[0] * parts[1] > MOST_NUMBERS:
+        raise TooLarge(
+            f"vectors may have {MOST_DIMENSIONS} dimensions and {MOST_NUMBERS} numbers in all; "
+            f"these have {parts[0]} × {parts[1]}"
+        )
+    return parts[0], parts[1]
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else None
+
+
+def _new(term: str, terms: dict[str, None] | dict[str, int], where: str) -> None:
+    if not term or term.split() != [term] or not term.isprintable():
+        raise InvalidInput(f"{where} does not begin with a word")
+    if term in terms:
+        raise InvalidInput(f"{where} has a word that stands there already: {term[:50]!r}")
+
+
+def _numbers(text: str, dimension: int, place: int) -> NDArray[np.float32]:
+    try:
+        row = np.array([float(number) for number in text.split(" ")])
+    except ValueError:
+        row = np.zeros(0)
+    # A comparison with NaN is false.
+    if len(row) != dimension or not np.all(np.abs(row) <= np.finfo(np.float32).max):
+        raise InvalidInput(f"line {place} of the vectors must have a word and {dimension} finite numbers")
+    return row.astype(np.float32)
+
+
+def _counts(stream: BinaryIO, words: int) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for place, line in enumerate(_lines(stream, "vocabulary"), start=1):
+        if place > words:
+            raise InvalidInput(f"the vocabulary has more lines than the vectors have words, {words}")
+        term, _, number = line.partition(" ")
+        _new(term, counts, f"line {place} of the vocabulary")
+        if not (count := _whole(number)):
+            raise InvalidInput(f"line {place} of the vocabulary must have a word and a count above 0")
+        counts[term] = count
+    return counts

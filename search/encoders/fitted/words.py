@@ -1,0 +1,113 @@
+"""What word vectors say of words: neighbours, likeness, analogies, the odd one out, typical contexts.
+
+A word is typed as anybody would write it, and is read by the analyzer; answers show the usual spelling.
+Likeness is the cosine.  "a is to b as c is to ?" is the word nearest to b - a + c, all of unit length,
+the three apart (3CosAdd: Levy and Goldberg, CoNLL 2014, section 3).
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from search.arrays import Vector, unit_rows
+from search.encoders.fitted.word_vectors import CONTEXTS, FILE, WordVectors
+from search.errors import InvalidInput, UnknownWord
+from search.registry import nearest
+from search.text.analyzer import Analyzer
+
+LONGEST_WORD = 100
+"""In characters."""
+_SPELT_LIKE = 2
+"""How many characters longer or shorter a word may be that another is a slip for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredWord:
+    """A word of an answer."""
+
+    word: str
+    """As it is usually spelt."""
+    score: float
+    """Cosine (-1 to 1); of a context its PPMI, above 0."""
+
+
+class Words:
+    """The words of a collection that has an encoder of word vectors."""
+
+    def __init__(self, folder: Path, analyzer: Analyzer) -> None:
+        """Open the files that such an encoder is served from."""
+        self._words = WordVectors.open(folder)
+        self._analyzer = analyzer
+        self._rows = unit_rows(self._words.vectors)
+        arrays = load_file(folder / FILE)
+        self._contexts = [arrays[name] for name in CONTEXTS] if CONTEXTS[0] in arrays else None
+
+    def neighbours(self, word: str, count: int) -> list[ScoredWord]:
+        """Return the ``count`` words nearest to a word, without it.
+
+        Raises:
+            UnknownWord: the collection has no such word; so every method.
+            InvalidInput: it is not one word; so every method.
+        """
+        number = self._number(word)
+        return self._best(self._rows[number], {number}, count)
+
+    def similarity(self, one: str, other: str) -> float:
+        """Return the cosine of two words."""
+        return float(self._rows[self._number(one)] @ self._rows[self._number(other)])
+
+    def analogy(self, one: str, other: str, third: str, count: int) -> list[ScoredWord]:
+        """Return the ``count`` words that are to ``third`` what ``other`` is to ``one``, best first."""
+        a, b, c = (self._number(word) for word in (one, other, third))
+        target = unit_rows((self._rows[b] - self._rows[a] + self._rows[c])[None, :])[0]
+        return self._best(target, {a, b, c}, count)
+
+    def odd_one_out(self, words: Sequence[str]) -> str:
+        """Return that of three or more ``words``, as typed, which is least like the mean of all."""
+        if len(words) < 3:
+            raise InvalidInput("give three words or more to find the odd one among")
+        rows = self._rows[[self._number(word) for word in words]]
+        return words[int(np.argmin(rows @ rows.mean(axis=0)))]
+
+    def contexts(self, word: str, count: int) -> list[ScoredWord]:
+        """Return the ``count`` words of highest PPMI beside a word, of the few that are kept of each.
+
+        Raises:
+            InvalidInput: these vectors were not made of counts of neighbours.
+        """
+        number = self._number(word)
+        if self._contexts is None:
+            raise InvalidInput("only the encoder cooccurrence knows contexts; ask it for them")
+        ends, others, scores = self._contexts
+        kept = range(int(ends[number]), int(ends[number + 1]))[:count]
+        return [self._scored(int(others[place]), float(scores[place])) for place in kept]
+
+    def _best(self, target: Vector, without: Collection[int], count: int) -> list[ScoredWord]:
+        scores = self._rows @ target
+        order = np.argsort(-scores, kind="stable")[: count + len(without)]
+        found = [int(number) for number in order if int(number) not in without][:count]
+        return [self._scored(number, float(scores[number])) for number in found]
+
+    def _scored(self, number: int, score: float) -> ScoredWord:
+        return ScoredWord(self._words.vocabulary.surfaces[number], score)
+
+    def _number(self, word: str) -> int:
+        """Return the number of a typed word."""
+        if len(word) > LONGEST_WORD:
+            raise InvalidInput(f"a word has at most {LONGEST_WORD} characters, not {len(word)}")
+        terms = self._analyzer.terms(word)
+        if len(terms) > 1:
+            raise InvalidInput(f"type one word at a time; {word!r} is read as {', '.join(terms)}")
+        numbers = self._words.vocabulary.numbers
+        if not terms or terms[0] not in numbers:
+            raise self._unknown(word)
+        return numbers[terms[0]]
+
+    def _unknown(self, word: str) -> UnknownWord:
+        spelt = self._words.vocabulary.surfaces
+        alike = nearest(word, (other for other in spelt if abs(len(other) - len(word)) <= _SPELT_LIKE))
+        hint = f"did you mean {' or '.join(alike)}?" if alike else "use a word of its documents"
+        return UnknownWord(f"the collection has no word {word!r}; {hint}", nearest=alike)
