@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = {
     "delete": "indexer.shell.collections:delete",
     "train": "indexer.shell.train:train",
     "encoders": "indexer.shell.encoders:encoders",
+    "words": "indexer.shell.words:words",
     "calibrate": "indexer.shell.calibrate:calibrate",
     "evaluate": "indexer.shell.evaluate:evaluate",
     "serve": "indexer.shell.serve:serve",

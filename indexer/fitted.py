@@ -11,6 +11,7 @@ from search.encoders.fitted.base import FittedEncoder
 from search.encoders.fitted.catalog import OPENERS
 from search.encoders.fitted.fitting import FITTING, open_fitted
 from search.encoders.fitted.served import Served
+from search.encoders.fitted.words import Words
 from search.errors import InvalidInput, ModelUnavailable
 from search.registry import nearest
 from search.text.analyzer import Analyzer
@@ -51,10 +52,26 @@ class FittedEncoders:
         self._lock = Lock()
         self._opened: dict[tuple[int, str], tuple[str, FittedEncoder]] = {}
         """Collection and kind -> fingerprint and encoder."""
+        self._words: dict[tuple[int, str], tuple[str, Words]] = {}
 
     def of(self, seen: Collection) -> Served:
         """Return the encoder that a collection is seen through; its files are read once it is needed."""
         return Served(seen.fingerprint, seen.dimension, lambda: self._open(seen))
+
+    def words(self, seen: Collection) -> Words:
+        """Return the words of a collection seen through an encoder that knows words.
+
+        Raises:
+            ModelUnavailable: its files are damaged.
+        """
+        self._open(seen)  # proves the files
+        key = (seen.id, seen.encoder)
+        with self._lock:
+            known = self._words.get(key)
+            if known is None or known[0] != seen.fingerprint:
+                folder = self._folder / folder_name(seen.encoder, seen.fingerprint)
+                known = self._words[key] = (seen.fingerprint, Words(folder, self._analyzer))
+            return known[1]
 
     def _open(self, seen: Collection) -> FittedEncoder:
         key = (seen.id, seen.encoder)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, BinaryIO, Literal
 
+from search.encoders.fitted.words import ScoredWord
 from search.model import MetadataValue
 
 DocumentOutcome = Literal["created", "updated", "unchanged"]
@@ -250,6 +251,20 @@ class EncoderInfo:
     passages: int
     """Passages there are now."""
     fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class WordsAnswer:
+    """What an encoder says of words."""
+
+    ask: str
+    words: Sequence[str]
+    """That were asked about, as they were typed."""
+    encoder: str
+    found: Sequence[ScoredWord]
+    """Best first; of ``odd`` the one that does not fit, of ``similarity`` none."""
+    similarity: float | None
+    """Cosine, from -1 to 1; None of other questions."""
 
 
 @dataclass(frozen=True, slots=True)

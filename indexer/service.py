@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from sqlalchemy.engine import Connection
 
 from indexer import bulk
+from indexer import words as about_words
 from indexer.cache_lock import CacheLock
 from indexer.clock import Clock, utc_now
 from indexer.fitted import STEPS, FittedEncoders, checked_kind, folder_name
@@ -34,6 +35,7 @@ from indexer.records import (
     Stored,
     TaskInfo,
     UploadedFile,
+    WordsAnswer,
 )
 from indexer.searching import Searching
 from indexer.settings import Settings
@@ -178,6 +180,22 @@ class Service:
             found = collections.get(connection, collection)
             total = tasks.PARTS * len(STEPS)
             return tasks.enqueue_fit(connection, found.name, encoder, seed, total, self.clock())
+
+    def words(
+        self, collection: str, ask: str, words: Sequence[str], limit: int = 10, encoder: str | None = None
+    ) -> WordsAnswer:
+        """Answer a question about words of a collection; see ``indexer/words.py`` for which there are.
+
+        Raises:
+            UnknownCollection, UnknownEncoder: there is none, or it has learned no vectors of words.
+            UnknownWord: it has no such word; the sentence names the closest spellings.
+            InvalidInput: the question is wrong.
+        """
+        about_words.check(ask, words, limit)
+        with self.database.read() as connection:
+            seen = collections.encoders_of(connection, collections.get(connection, collection))
+        through = about_words.chosen(seen, encoder, ask)
+        return about_words.answer(self.models.fitted.words(through), through.encoder, ask, words, limit)
 
     def remove_encoder(self, collection: str, encoder: str) -> None:
         """Take an encoder that was fit on a collection away from it, with its vectors.

@@ -27,7 +27,9 @@ from indexer.records import (
     LineStatus,
     Stored,
     TaskInfo,
+    WordsAnswer,
 )
+from indexer.words import LIMIT_MAX as WORDS_LIMIT_MAX
 from search.model import (
     LIMIT_MAX,
     QUERY_CHARACTERS_MAX,
@@ -129,6 +131,17 @@ class FitBody(Body):
 
     name: str
     seed: int = Field(default=0, ge=0, lt=2**31, description="Of all draws")
+
+
+class WordsBody(Body):
+    """A question about words."""
+
+    ask: str = Field(description="neighbours, similarity, analogy, odd or contexts")
+    words: list[str] = Field(
+        description="One; two for similarity; a, b, c for an analogy; three or more for odd"
+    )
+    limit: int = Field(default=10, json_schema_extra={"minimum": 1, "maximum": WORDS_LIMIT_MAX})
+    encoder: EncoderName | None = None
 
 
 class DocumentBody(Body):
@@ -274,6 +287,7 @@ ANSWERS: tuple[type, ...] = (
     Stored,
     TaskInfo,
     TaskList,
+    WordsAnswer,
 )
 REQUESTS: tuple[type, ...] = (UploadForm,)
 

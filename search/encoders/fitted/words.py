@@ -65,12 +65,14 @@ class Words:
         target = unit_rows((self._rows[b] - self._rows[a] + self._rows[c])[None, :])[0]
         return self._best(target, {a, b, c}, count)
 
-    def odd_one_out(self, words: Sequence[str]) -> str:
-        """Return that of three or more ``words``, as typed, which is least like the mean of all."""
+    def odd_one_out(self, words: Sequence[str]) -> ScoredWord:
+        """Return that of three or more ``words``, as typed, which is least like the mean of all, and how."""
         if len(words) < 3:
             raise InvalidInput("give three words or more to find the odd one among")
         rows = self._rows[[self._number(word) for word in words]]
-        return words[int(np.argmin(rows @ rows.mean(axis=0)))]
+        scores = rows @ unit_rows(rows.mean(axis=0, keepdims=True))[0]
+        odd = int(np.argmin(scores))
+        return ScoredWord(words[odd], float(scores[odd]))
 
     def contexts(self, word: str, count: int) -> list[ScoredWord]:
         """Return the ``count`` words of highest PPMI beside a word, of the few that are kept of each.

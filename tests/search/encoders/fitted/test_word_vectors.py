@@ -96,12 +96,14 @@ def test_a_text_is_the_smoothed_mean_of_its_words_less_what_all_share(tmp_path):
     assert np.allclose(found, unit(np.array(expected)), atol=1e-4)
 
 
-@pytest.mark.parametrize(("kind", "skipgram"), [("word2vec-cbow", 0), ("word2vec-skipgram", 1)])
-def test_vectors_are_those_of_gensim(kind, skipgram, tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "skipgram", "window"), [("word2vec-cbow", 0, 10), ("word2vec-skipgram", 1, 5)]
+)
+def test_vectors_are_those_of_gensim(kind, skipgram, window, tmp_path):
     words = WordVectors.open(fit(kind, tmp_path, passages()))
     theirs = Word2Vec(
         [analyzer().terms(passage.input) for passage in passages()], sg=skipgram, seed=SEED, workers=1,
-        vector_size=100, window=5, min_count=1, negative=10, sample=1e-3, epochs=40,
+        vector_size=100, window=window, min_count=1, negative=10, sample=1e-3, epochs=40,
     )  # fmt: skip
     assert set(theirs.wv.key_to_index) == set(words.vocabulary.terms)
     assert np.array_equal(words.vectors, theirs.wv[list(words.vocabulary.terms)])

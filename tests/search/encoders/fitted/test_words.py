@@ -57,8 +57,8 @@ def test_analogies_are_those_of_gensim(words, theirs):
 
 
 def test_the_odd_one_out_is_that_of_gensim(words, theirs):
-    assert words.odd_one_out(["queen", "woman", "茶叶"]) == "茶叶"
-    assert words.odd_one_out(["man", "King", "woman"]) == theirs.doesnt_match(["man", "King", "woman"])
+    assert words.odd_one_out(["queen", "woman", "茶叶"]).word == "茶叶"
+    assert words.odd_one_out(["man", "King", "woman"]).word == theirs.doesnt_match(["man", "King", "woman"])
     with pytest.raises(InvalidInput, match="three"):
         words.odd_one_out(["man", "king"])
 

@@ -1,0 +1,93 @@
+"""Questions about the words of a collection, answered by an encoder that has a vector for each of them."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from indexer.records import WordsAnswer
+from indexer.store.collections import Collection
+from search.encoders.fitted.words import ScoredWord, Words
+from search.errors import InvalidInput, UnknownEncoder
+from search.registry import nearest
+
+WORD_KINDS = ("word2vec-skipgram", "word2vec-cbow", "cooccurrence")
+"""Encoders that know words, the one that is asked first of them first."""
+CONTEXTS = "contexts"
+WORDS_MAX, LIMIT_MAX = 100, 200
+
+Found = tuple[list[ScoredWord], float | None]
+"""Words with their scores, or a similarity."""
+
+
+def _analogy(words: Words, asked: Sequence[str], limit: int) -> Found:
+    one, other, third = asked
+    return words.analogy(one, other, third, limit), None
+
+
+QUESTIONS: Mapping[str, tuple[str, Callable[[Words, Sequence[str], int], Found]]] = {
+    "neighbours": ("one word", lambda words, asked, limit: (words.neighbours(asked[0], limit), None)),
+    "similarity": ("two words", lambda words, asked, _: ([], words.similarity(asked[0], asked[1]))),
+    "analogy": ("three words", _analogy),
+    "odd": ("three words or more", lambda words, asked, _: ([words.odd_one_out(asked)], None)),
+    CONTEXTS: ("one word", lambda words, asked, limit: (words.contexts(asked[0], limit), None)),
+}
+"""Question -> what it takes, and what answers it."""
+_COUNTS = {
+    "one word": (1, 1),
+    "two words": (2, 2),
+    "three words": (3, 3),
+    "three words or more": (3, WORDS_MAX),
+}
+
+
+def check(ask: str, words: Sequence[str], limit: int) -> None:
+    """Raise ``InvalidInput`` unless there is such a question about so many words."""
+    if ask not in QUESTIONS:
+        near = nearest(ask, QUESTIONS)
+        slip = f" (did you mean {near[0]!r}?)" if near else ""
+        raise InvalidInput(f"there is no question {ask[:100]!r}{slip}; choose one of: {', '.join(QUESTIONS)}")
+    wanted = QUESTIONS[ask][0]
+    fewest, most = _COUNTS[wanted]
+    if not fewest <= len(words) <= most:
+        raise InvalidInput(f"{ask} takes {wanted}, not {len(words)}")
+    if not 1 <= limit <= LIMIT_MAX:
+        raise InvalidInput(f"limit is {limit}; give a number from 1 to {LIMIT_MAX}", limit=limit)
+
+
+def chosen(seen: Sequence[Collection], encoder: str | None, ask: str) -> Collection:
+    """Return a collection seen through the encoder that answers a question about words.
+
+    Args:
+        seen: the collection through each of its encoders.
+        encoder: the one that was asked for, if any.
+        ask: the question; contexts are known to co-occurrence alone.
+
+    Raises:
+        InvalidInput: the one asked for knows no words.
+        UnknownEncoder: the collection has none that does.
+    """
+    kinds = ("cooccurrence",) if ask == CONTEXTS and encoder is None else WORD_KINDS
+    if encoder is not None and encoder not in WORD_KINDS:
+        raise InvalidInput(
+            f"{encoder[:100]!r} has no vectors of words; choose one of: {', '.join(WORD_KINDS)}"
+        )
+    wanted = kinds if encoder is None else (encoder,)
+    by_name = {each.encoder: each for each in seen if each.complete}
+    for kind in wanted:
+        if kind in by_name:
+            return by_name[kind]
+    name = seen[0].name
+    raise UnknownEncoder(
+        f"{name!r} has learned no vectors of words that answer this; "
+        f"`xunyi train {wanted[0]} -c {name}` learns them",
+        known=[kind for kind in WORD_KINDS if kind in by_name],
+    )
+
+
+def answer(words: Words, encoder: str, ask: str, asked: Sequence[str], limit: int) -> WordsAnswer:
+    """Return what an encoder says.
+
+    Raises:
+        UnknownWord: the collection has no such word.
+        InvalidInput: one of them is not one word.
+    """
+    found, similarity = QUESTIONS[ask][1](words, asked, limit)
+    return WordsAnswer(ask, list(asked), encoder, found, similarity)
