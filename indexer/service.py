@@ -47,6 +47,7 @@ from indexer.store.schema import open_database
 from indexer.store.sessions import Database
 from search.child import Step
 from search.encoders.catalog import DEFAULT_ENCODER
+from search.encoders.fitted.words import PlacedWord
 from search.engine import Engine
 from search.errors import CollectionExists, EncoderMismatch, InvalidInput
 from search.model import FoundPassage, SearchRequest, SearchResult, SimilarRequest
@@ -196,6 +197,16 @@ class Service:
             seen = collections.encoders_of(connection, collections.get(connection, collection))
         through = about_words.chosen(seen, encoder, ask)
         return about_words.answer(self.models.fitted.words(through), through.encoder, ask, words, limit)
+
+    def neighbourhood(
+        self, collection: str, word: str, limit: int = 20, encoder: str | None = None
+    ) -> Sequence[PlacedWord]:
+        """Return a word and its neighbours with their places in a picture; raises what ``words`` does."""
+        about_words.check("neighbours", [word], limit)
+        with self.database.read() as connection:
+            seen = collections.encoders_of(connection, collections.get(connection, collection))
+        through = about_words.chosen(seen, encoder, "neighbours")
+        return self.models.fitted.words(through).neighbourhood(word, limit)
 
     def remove_encoder(self, collection: str, encoder: str) -> None:
         """Take an encoder that was fit on a collection away from it, with its vectors.

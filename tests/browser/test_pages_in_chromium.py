@@ -255,3 +255,23 @@ def test_an_encoder_is_learned_by_a_form_and_stands_beside_the_others(open_brows
     first = [each.text for each in browser.find_elements(By.CSS_SELECTOR, ".columns li:first-child a")]
     assert names == ["multilingual-e5-small", "tfidf"] and first == ["crane", "crane"]
     assert complaints(browser) == []
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_words_are_learned_and_looked_at_without_script(open_browser, site, language):
+    for bird in ("heron", "stork", "crane", "eagle"):
+        body = {"text": f"The {bird} nests in the marsh, and a young {bird} learns to fly by the reeds."}
+        call(site, "PUT", f"/v1/collections/words-{language}/documents/{bird}", body)
+    browser = open_browser(language=language, script=False)
+    browser.get(f"{site}/collections/words-{language}/words")
+    one(browser, "form.fit button").click()
+    ended = {"en": "Done", "zh": "完成"}[language]
+    wait(browser, lambda page: ended in one(page, "#task .state").text)
+    browser.get(f"{site}/collections/words-{language}/words")
+    one(browser, "#word").send_keys("heron", Keys.ENTER)
+    picture = wait(browser, lambda page: one(page, "svg.picture"))
+    shown = [text.text for text in picture.find_elements(By.CSS_SELECTOR, "text")]
+    assert shown[0] == "heron" and len(shown) > 5
+    one(browser, ".words a").click()
+    wait(browser, lambda page: one(page, "svg.picture .self text").text == shown[1])
+    assert complaints(browser) == []

@@ -34,6 +34,15 @@ class ScoredWord:
     """Cosine (-1 to 1); of a context its PPMI, above 0."""
 
 
+@dataclass(frozen=True, slots=True)
+class PlacedWord(ScoredWord):
+    """A word and where it stands in a picture of a neighbourhood."""
+
+    x: float
+    y: float
+    """From -1 to 1; the greater part of what tells the words apart runs along ``x``."""
+
+
 class Words:
     """The words of a collection that has an encoder of word vectors."""
 
@@ -54,6 +63,26 @@ class Words:
         """
         number = self._number(word)
         return self._best(self._rows[number], {number}, count)
+
+    def neighbourhood(self, word: str, count: int) -> list[PlacedWord]:
+        """Return a word and its neighbours, placed by the two directions in which they differ most.
+
+        These are the first two principal components: Pearson, On lines and planes of closest fit to systems
+        of points in space, Philosophical Magazine 2(11), 1901.
+        """
+        number = self._number(word)
+        numbers = [number, *self._nearest(self._rows[number], {number}, count)]
+        rows = self._rows[numbers].astype(np.float64)
+        left, values, _ = np.linalg.svd(rows - rows.mean(axis=0), full_matrices=False)
+        places = np.zeros((len(numbers), 2))
+        places[:, : values.size] = (left * values)[:, :2]
+        places *= np.where(places[0] > 0, -1, 1)  # the word itself stands on the same side each time
+        places /= max(np.abs(places).max(), 1e-12)
+        scores = rows @ rows[0]
+        return [
+            PlacedWord(self._words.vocabulary.surfaces[each], float(score), float(x), float(y))
+            for each, score, (x, y) in zip(numbers, scores, places, strict=True)
+        ]
 
     def similarity(self, one: str, other: str) -> float:
         """Return the cosine of two words."""
@@ -88,10 +117,12 @@ class Words:
         return [self._scored(int(others[place]), float(scores[place])) for place in kept]
 
     def _best(self, target: Vector, without: Collection[int], count: int) -> list[ScoredWord]:
-        scores = self._rows @ target
-        order = np.argsort(-scores, kind="stable")[: count + len(without)]
-        found = [int(number) for number in order if int(number) not in without][:count]
-        return [self._scored(number, float(scores[number])) for number in found]
+        found = self._nearest(target, without, count)
+        return [self._scored(number, float(self._rows[number] @ target)) for number in found]
+
+    def _nearest(self, target: Vector, without: Collection[int], count: int) -> list[int]:
+        order = np.argsort(-(self._rows @ target), kind="stable")[: count + len(without)]
+        return [number for number in order.tolist() if number not in without][:count]
 
     def _scored(self, number: int, score: float) -> ScoredWord:
         return ScoredWord(self._words.vocabulary.surfaces[number], score)

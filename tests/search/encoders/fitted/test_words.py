@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from gensim.models import KeyedVectors
+from sklearn.decomposition import PCA
 
 from search.encoders.fitted.base import LearningPassage
 from search.encoders.fitted.counted_words import CountedVocabulary
@@ -95,3 +96,17 @@ def test_contexts_are_those_of_highest_ppmi(tmp_path):
 def test_contexts_are_known_where_neighbours_were_counted(words):
     with pytest.raises(InvalidInput, match="cooccurrence"):
         words.contexts("king", 3)
+
+
+def test_a_neighbourhood_is_placed_by_its_principal_components(words):
+    placed = words.neighbourhood("king", 4)
+    assert [each.word for each in placed[1:]] == [each.word for each in words.neighbours("king", 4)]
+    assert [each.score for each in placed[1:]] == pytest.approx(
+        [each.score for each in words.neighbours("king", 4)]
+    )
+    surfaces = list(SURFACES.values())
+    rows = VECTORS[[surfaces.index(each.word) for each in placed]]
+    expected = PCA(2).fit_transform(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+    found = np.array([(each.x, each.y) for each in placed])
+    assert np.abs(found).max() == pytest.approx(1) and (found[0] <= 0).all()
+    np.testing.assert_allclose(np.abs(found), np.abs(expected / np.abs(expected).max()), atol=1e-5)

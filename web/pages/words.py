@@ -1,0 +1,69 @@
+"""The words of a collection: what is near a word, and what stands beside it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flask import Blueprint, render_template, request
+from flask.typing import ResponseReturnValue
+
+from indexer.words import CONTEXTS, WORD_KINDS
+from search.encoders.fitted.words import PlacedWord, ScoredWord
+from web.service import service
+
+pages = Blueprint("words_page", __name__)
+NEIGHBOURS = 16
+WIDTH, HEIGHT, MARGIN = 640, 400, 56
+"""Of the picture, in its own units."""
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbourhood:
+    """What one encoder finds near a word."""
+
+    encoder: str
+    words: Sequence[PlacedWord]
+    """The word itself, then its neighbours."""
+
+    def points(self) -> list[tuple[PlacedWord, float, float, str]]:
+        """Return each word with its place in the picture, and on which side of that its name stands."""
+        return [
+            (
+                word,
+                MARGIN + (word.x + 1) / 2 * (WIDTH - 2 * MARGIN),
+                24 + (word.y + 1) / 2 * (HEIGHT - 48),
+                "end" if word.x > 0 else "start",
+            )
+            for word in self.words
+        ]
+
+
+@pages.get("/collections/<collection>/words")
+def words(collection: str) -> ResponseReturnValue:
+    """Show what the encoders that know words find near one."""
+    word = request.args.get("word", "").strip()
+    knowing = [
+        info.name for info in service().encoders(collection) if info.name in WORD_KINDS and info.complete
+    ]
+    return render_template(
+        "words.html",
+        collection=collection,
+        knowing=knowing,
+        kinds=WORD_KINDS,
+        word=word,
+        found=_found(collection, word, knowing) if word else [],
+        contexts=_contexts(collection, word, knowing) if word else [],
+        size=(WIDTH, HEIGHT),
+    )
+
+
+def _found(collection: str, word: str, knowing: Sequence[str]) -> list[Neighbourhood]:
+    return [
+        Neighbourhood(encoder, service().neighbourhood(collection, word, NEIGHBOURS, encoder))
+        for encoder in knowing
+    ]
+
+
+def _contexts(collection: str, word: str, knowing: Sequence[str]) -> Sequence[ScoredWord]:
+    if "cooccurrence" not in knowing:
+        return []
+    return service().words(collection, CONTEXTS, [word], NEIGHBOURS).found
