@@ -210,6 +210,7 @@ def test_a_worker_fits_what_the_service_is_asked_for(unfitted):
     assert all(each.active_generation_id for each in seen)  # it keeps the caches of both
 
 
+@pytest.mark.slow
 def test_uploads_do_not_wait_for_a_fit(unfitted):
     slow = unfitted.fit_encoder("birds", "autoencoder")
     upload = unfitted.upload("birds", [UploadedFile("tern.txt", io.BytesIO(b"A tern dives for fish."))])
@@ -222,6 +223,7 @@ def test_uploads_do_not_wait_for_a_fit(unfitted):
     assert verify(unfitted).problems == []
 
 
+@pytest.mark.slow
 def test_a_canceled_fit_changes_nothing(unfitted):
     def cancel(step: Step):
         if step.name == "fitting":
@@ -264,6 +266,7 @@ fit(service, "birds", "tfidf", note=die)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["fitting", "encoding passages"])
 def test_killed_at_a_step_it_goes_on_and_comes_out_the_same(unfitted, service, step):
     home = str(unfitted.settings.home)
@@ -283,6 +286,7 @@ def test_killed_at_a_step_it_goes_on_and_comes_out_the_same(unfitted, service, s
     assert verify(unfitted).problems == []
 
 
+@pytest.mark.slow
 def test_searches_go_on_while_an_encoder_is_fit_again(service):
     """No search fails or mixes vectors of two fits."""
     wrong, asked, stop = [], [0], threading.Event()

@@ -10,6 +10,8 @@ from search.encoders.fitted.base import LearningPassage
 from search.encoders.fitted.catalog import OPENERS, TRAINERS
 from search.errors import TooLittleToLearn
 
+pytestmark = pytest.mark.slow  # every test fits a network or more
+
 KINDS = ["autoencoder", "rnn", "lstm", "seq2seq", "seq2seq-attention", "transformer-scratch"]
 
 kinds = pytest.mark.parametrize("kind", KINDS)

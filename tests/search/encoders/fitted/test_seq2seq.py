@@ -97,6 +97,7 @@ def test_corruption_leaves_out_and_swaps_but_adds_nothing():
     assert all(corrupt([5], generator) == [5] for _ in range(20))
 
 
+@pytest.mark.slow
 def test_a_passage_that_was_learned_is_rebuilt(fit_of, analyzer, monkeypatch):
     plan = dataclasses.replace(seq2seq_training.PLAN, epochs=150, rate=1e-2)
     monkeypatch.setattr(seq2seq_training, "PLAN", plan)
