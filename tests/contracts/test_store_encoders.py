@@ -226,3 +226,19 @@ def test_vectors_come_back_from_their_bytes(sparse):
     back = unpacked(blobs, 4, sparse)
     np.testing.assert_array_equal(back.toarray() if sparse else back, rows)
     assert unpacked([], 4, sparse).shape == (0, 4)
+
+
+def test_passages_to_learn_from_come_document_by_document_in_reading_order(database, monkeypatch):
+    monkeypatch.setattr(fitted_vectors, "_BLOCK_ROWS", 2)
+    notes = new_collection(database)
+    put(database, notes, document("a", "first", "second", "third"), document("b", title=""))
+    put(database, new_collection(database, "other"), document("c"))
+    put(database, notes, document("a", "changed", "again"))
+    with database.read() as connection:
+        found = list(fitted_vectors.learning_passages(connection, notes.id))
+    assert [(each.document, each.heading, each.text) for each in found] == [
+        (0, "Title of a", "changed"),
+        (0, "Title of a", "again"),
+        (1, "", "text of b"),
+    ]
+    assert [each.input for each in found][1:] == ["Title of a\nagain", "text of b"]
