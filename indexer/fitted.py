@@ -64,11 +64,11 @@ class FittedEncoders:
         Raises:
             ModelUnavailable: its files are damaged.
         """
-        self._open(seen)  # proves the files
         key = (seen.id, seen.encoder)
         with self._lock:
             known = self._words.get(key)
             if known is None or known[0] != seen.fingerprint:
+                self._read(seen)  # proves the files, which may have changed since they were opened
                 folder = self._folder / folder_name(seen.encoder, seen.fingerprint)
                 known = self._words[key] = (seen.fingerprint, Words(folder, self._analyzer))
             return known[1]
@@ -96,3 +96,8 @@ class FittedEncoders:
         """Delete the folders of fits that no collection has any more."""
         for name in names:
             shutil.rmtree(self._folder / name, ignore_errors=True)
+
+    def drop_unfinished(self, collection_id: int) -> None:
+        """Delete what a fit of a deleted collection has left."""
+        for order in self._folder.glob(f".fitting-{collection_id}-*"):
+            shutil.rmtree(order, ignore_errors=True)

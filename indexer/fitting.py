@@ -23,10 +23,16 @@ from indexer.store import collections, fitted_vectors, passages
 from indexer.store.collections import Collection
 from indexer.store.vector_bytes import packed
 from indexer.training_tasks import Note, alone, as_task, noted
-from search.artifacts import publish
+from search.artifacts import DamagedArtifact, publish
 from search.child import Killed, Step
 from search.encoders.fitted.base import SparseEncoder
-from search.encoders.fitted.fitting import fingerprint_of, open_fitted, run, write_passages
+from search.encoders.fitted.fitting import (
+    fingerprint_of,
+    forget_passages,
+    open_fitted,
+    run,
+    write_passages,
+)
 from search.errors import CacheLocked, ModelUnavailable, TooLittleToLearn
 
 BATCH_PASSAGES = 256
@@ -107,11 +113,14 @@ class Fitting:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._sweep()
         self._step(Step(READING, 0, 1))
-        count, made_of = self._write_order()
-        seen = self._known(made_of)
-        unchanged = seen is not None and seen.complete
-        if seen is None:
-            seen = self._added(self._fitted(count), made_of)
+        try:
+            count, made_of = self._write_order()
+            seen = self._known(made_of)
+            unchanged = seen is not None and seen.complete
+            if seen is None:
+                seen = self._added(self._fitted(count), made_of)
+        finally:
+            forget_passages(self._order)  # what is deleted from the collection is to be gone from here, too
         if not unchanged:
             fill(self._service, seen, self._step)
             self._fold(seen)
@@ -151,10 +160,10 @@ class Fitting:
             seen = collections.fit_before(connection, self._found, made_of)
         if seen is None:
             return None
-        try:
-            self._service.models.fitted.of(seen).opened()
-        except ModelUnavailable:
+        folder = self._folder / folder_name(seen.encoder, seen.fingerprint)
+        if not self._whole(folder, seen.fingerprint):  # on the disk, whatever this process has opened
             with self._service.database.write() as connection:
+                collections.lock(connection, seen)
                 collections.remove_encoder(connection, seen, seen.encoder_id)
                 collections.drop_unused_encoders(connection)
             return None
@@ -177,10 +186,18 @@ class Fitting:
             ) from None
         fingerprint = fingerprint_of(output)
         final = self._folder / folder_name(self._kind, fingerprint)
-        if final.exists():  # another collection learned the same, or a damaged fit lies there
-            shutil.rmtree(final)
-        publish(output, final)
+        if not self._whole(final, fingerprint):
+            shutil.rmtree(final, ignore_errors=True)
+            publish(output, final)
         return Fitted(final, fingerprint, count)
+
+    @staticmethod
+    def _whole(folder: Path, fingerprint: str) -> bool:
+        """Return whether just this lies there: another collection, or another seed, may have learned it."""
+        try:
+            return fingerprint_of(folder) == fingerprint
+        except DamagedArtifact:
+            return False
 
     def _previous(self) -> Path | None:
         """Return the files of the fit of this kind that is in use."""

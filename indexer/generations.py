@@ -185,6 +185,7 @@ def _activate(database: Database, collection: Collection, manifest: dict[str, An
     """Insert the manifest and move the pointer to it, in one transaction."""
     with database.write() as connection:
         lock(connection, collection)
+        collections.require_encoder(connection, collection)
         made: int = connection.execute(
             sa.insert(GenerationRow)
             .values(

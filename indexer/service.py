@@ -244,6 +244,7 @@ class Service:
         for folder in learned:
             shutil.rmtree(self.settings.rankers_folder / folder, ignore_errors=True)
         self.models.fitted.drop({folder_name(*encoder) for encoder in unused})
+        self.models.fitted.drop_unfinished(found.id)
 
     def ensure_collection(self, name: str, encoder: str | None = None) -> Collection:
         """Return the collection ``name``, making it if need be.

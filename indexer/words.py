@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from indexer.records import WordsAnswer
 from indexer.store.collections import Collection
+from indexer.store.storable import is_text
 from search.encoders.fitted.words import ScoredWord, Words
 from search.errors import InvalidInput, UnknownEncoder
 from search.registry import nearest
@@ -48,6 +49,8 @@ def check(ask: str, words: Sequence[str], limit: int) -> None:
     fewest, most = _COUNTS[wanted]
     if not fewest <= len(words) <= most:
         raise InvalidInput(f"{ask} takes {wanted}, not {len(words)}")
+    if not all(map(is_text, words)):
+        raise InvalidInput("a word holds a character that is no text (NUL or half a character)")
     if not 1 <= limit <= LIMIT_MAX:
         raise InvalidInput(f"limit is {limit}; give a number from 1 to {LIMIT_MAX}", limit=limit)
 

@@ -60,8 +60,8 @@ class Worker:
         self._calibrator = Calibrator(service)
         self._resting: dict[tuple[str, int], float] = {}
         """What could not be done for a collection, and the time (monotonic) until which it rests."""
-        self._owed: Write | None = None
-        """How the last task ended, where that could not be written down yet."""
+        self._owed: list[Write] = []
+        """How tasks ended, where that could not be written down yet."""
         self._known: set[int] = set()
         """Collections that were there in the last round."""
         self.stop = Event()
@@ -112,8 +112,7 @@ class Worker:
         Where there was nothing, a batch of missing token states is made, or a collection calibrated: only
         then, since that takes seconds that nobody waits for.
         """
-        if self._owed:
-            self._settle(self._owed)
+        self._write_owed()
         worked = self._do_task()
         return self._for_each(self._keep) or worked or self._fill_one() or self._calibrate_one()
 
@@ -256,10 +255,14 @@ class Worker:
 
     def _settle(self, write: Write) -> None:
         """Write down how a task ended; what cannot be written now is owed until it can."""
-        self._owed = write
-        with self._service.database.write() as connection:
-            write(connection)
-        self._owed = None
+        self._owed.append(write)
+        self._write_owed()
+
+    def _write_owed(self) -> None:
+        while self._owed:
+            with self._service.database.write() as connection:
+                self._owed[0](connection)
+            self._owed.pop(0)
 
     def _ingest(self, task: TaskInfo) -> dict[str, str] | None:
         """Ingest what was uploaded; return why that was in vain, where nothing of it could be stored."""
@@ -285,10 +288,10 @@ class Worker:
 
         def note(_: Step) -> None:
             nonlocal kept
+            while not self.stop.is_set() and self._do_task((tasks.INGEST,)):
+                pass
             if self.stop.is_set():
                 raise Stopped
-            while self._do_task((tasks.INGEST,)):
-                pass
             if monotonic() - kept > KEEP_SECONDS:
                 self._for_each(self._keep)
                 kept = monotonic()

@@ -276,7 +276,17 @@ def completed(connection: Connection, seen: Collection) -> None:
     )
     for encoder_id in connection.execute(before).scalars().all():
         remove_encoder(connection, seen, encoder_id)
+    require_encoder(connection, seen)
     connection.execute(sa.update(CollectionEncoderRow).where(*_row_of(seen)).values(complete=True))
+
+
+def require_encoder(connection: Connection, seen: Collection) -> None:
+    """Raise ``UnknownEncoder`` where the encoder was taken away from the collection in the meantime."""
+    row = sa.select(CollectionEncoderRow.encoder_id).where(*_row_of(seen))
+    if connection.execute(row).scalar() is None:
+        raise UnknownEncoder(
+            f"the encoder {seen.encoder!r} of {seen.name!r} was removed in the meantime", encoder=seen.encoder
+        )
 
 
 def remove_encoder(connection: Connection, collection: Collection, encoder_id: int) -> None:

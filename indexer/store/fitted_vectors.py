@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from indexer.chunking import context, passage_input
-from indexer.store.collections import Collection, lock
+from indexer.store.collections import Collection, lock, require_encoder
 from indexer.store.documents import in_slices
 from indexer.store.tables import EmbeddingRow, PassageRow
 from search.encoders.fitted.base import LearningPassage
@@ -63,9 +63,10 @@ def add(connection: Connection, seen: Collection, vectors: Mapping[int, bytes]) 
     """Give passages their vectors by an encoder; those deleted or read meanwhile are left out.
 
     Raises:
-        UnknownCollection: the collection was deleted in the meantime.
+        UnknownCollection, UnknownEncoder: one of them was deleted in the meantime.
     """
     lock(connection, seen)  # so that no passage goes between the look and the insert
+    require_encoder(connection, seen)
     waiting: set[int] = set()
     for part in in_slices(list(vectors)):
         living = sa.select(PassageRow.id).where(PassageRow.id.in_(part))

@@ -128,6 +128,29 @@ def test_the_same_texts_and_seed_give_the_same_and_another_collection_shares_it(
     assert (before["tfidf"].kind, before["tfidf"].own, before["tfidf"].complete) == ("sparse", False, True)
 
 
+def test_another_seed_that_comes_out_the_same_keeps_the_files_that_are_in_use(service):
+    info = service.encoders("birds")[2]
+    folder = service.settings.encoders_folder / f"tfidf-{info.fingerprint[:16]}"
+    before = {path.name: path.stat().st_ino for path in folder.iterdir()}
+    assert fit(service, "birds", "tfidf", seed=5).fingerprint == info.fingerprint
+    assert {path.name: path.stat().st_ino for path in folder.iterdir()} == before
+    assert service.encoders("birds")[2] == info
+
+
+def test_an_encoder_that_is_removed_while_it_reads_is_told_and_leaves_nothing(service):
+    service.put_document("birds", NewDocument("more", "One more heron, so that there is something to learn."))
+
+    def remove(step: Step):
+        if step.name == "encoding passages":
+            service.remove_encoder("birds", "tfidf")
+
+    with pytest.raises(UnknownEncoder, match="was removed in the meantime"):
+        fit(service, "birds", "tfidf", note=remove)
+    assert [info.name for info in service.encoders("birds")] == ["multilingual-e5-small", "lsi"]
+    assert service.tasks("birds")[0].error["code"] == "unknown_encoder"
+    assert verify(service).problems == []
+
+
 def test_a_new_fit_knows_the_new_words_and_replaces_the_old_one(service):
     old = {info.name: info.fingerprint for info in service.encoders("birds")}
     service.put_document("birds", NewDocument("ship", "A zeppelin moors at the mast of the harbour."))
@@ -234,6 +257,28 @@ def test_a_canceled_fit_changes_nothing(unfitted):
     with pytest.raises(tasks.Canceled):
         fit(unfitted, "birds", "autoencoder", note=cancel)
     assert [info.name for info in unfitted.encoders("birds")] == ["multilingual-e5-small"]
+    assert list(unfitted.settings.encoders_folder.rglob("passages.jsonl")) == []
+    unfitted.delete_collection("birds")
+    assert list(unfitted.settings.encoders_folder.iterdir()) == []
+
+
+class StoppedInAnUpload(Worker):
+    """A worker that is told to stop while it ingests an upload in the middle of a fit."""
+
+    def _ingest(self, task):
+        self.stop.set()
+        return super()._ingest(task)
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_stopped_in_the_middle_of_both_gives_both_back(unfitted):
+    slow = unfitted.fit_encoder("birds", "autoencoder")
+    upload = unfitted.upload("birds", [UploadedFile("tern.txt", io.BytesIO(b"A tern dives for fish."))])
+    with unfitted.cache_lock.held("a test", unfitted.clock()):
+        StoppedInAnUpload(unfitted).run_until_idle()
+        assert [unfitted.task(each.id).state for each in (slow, upload)] == ["enqueued", "enqueued"]
+        Worker(unfitted).run_until_idle()
+    assert [unfitted.task(each.id).state for each in (slow, upload)] == ["succeeded", "succeeded"]
 
 
 def test_documents_that_come_while_it_reads_are_read_as_well(unfitted):

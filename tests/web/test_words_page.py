@@ -5,6 +5,7 @@ import re
 import pytest
 
 from indexer.fitting import fit
+from indexer.records import NewDocument
 from tests.web.test_pages import HOSTILE, text_of
 from web.service import EXTENSION
 
@@ -45,6 +46,32 @@ def test_a_word_is_shown_among_its_neighbours_and_what_stands_beside_it(client, 
     assert "What stands beside heron" in text_of(page) and "nests" in text_of(page)
     chinese = client.get(address, query_string={"word": "heron", "lang": "zh"})
     assert "集合 nests 的词语" in text_of(chinese)
+
+
+def test_an_encoder_that_does_not_know_a_word_leaves_the_answer_to_the_others(client, app, address):
+    service = app.extensions[EXTENSION].get()
+    service.put_document("nests", NewDocument("late", "A dunlin nests in the marsh by the reeds."))
+    fit(service, "nests", "word2vec-cbow")
+    page = client.get(address, query_string={"word": "dunlin"})
+    assert page.status_code == 200
+    assert "by word2vec-cbow" in text_of(page) and "by cooccurrence" not in text_of(page)
+    body = '{"ask": "neighbours", "words": ["\\ud800"]}'
+    half = client.post("/v1/collections/nests/words", data=body, content_type="application/json")
+    assert half.status_code == 400
+
+
+def test_files_that_are_damaged_after_they_were_opened_are_told(client, app, address):
+    service = app.extensions[EXTENSION].get()
+    fit(service, "nests", "word2vec-skipgram")
+    asked = {"query": "heron", "mode": "dense", "encoder": "word2vec-skipgram"}
+    assert client.post("/v1/collections/nests/search", json=asked).status_code == 200
+    for path in service.settings.encoders_folder.glob("word2vec-skipgram-*/words.safetensors"):
+        path.chmod(0o600)
+        path.write_bytes(path.read_bytes()[:-4])
+    asked = {"ask": "neighbours", "words": ["heron"], "encoder": "word2vec-skipgram"}
+    answer = client.post("/v1/collections/nests/words", json=asked)
+    assert answer.json["code"] == "model_unavailable" and answer.status_code < 600
+    service.remove_encoder("nests", "word2vec-skipgram")
 
 
 def test_a_word_that_is_none_is_told_and_never_run(client, address):

@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from indexer.words import CONTEXTS, WORD_KINDS
 from search.encoders.fitted.words import PlacedWord, ScoredWord
+from search.errors import UnknownWord
 from web.service import service
 
 pages = Blueprint("words_page", __name__)
@@ -44,26 +45,39 @@ def words(collection: str) -> ResponseReturnValue:
     knowing = [
         info.name for info in service().encoders(collection) if info.name in WORD_KINDS and info.complete
     ]
+    found = _found(collection, word, knowing) if word else []
     return render_template(
         "words.html",
         collection=collection,
         knowing=knowing,
         kinds=WORD_KINDS,
         word=word,
-        found=_found(collection, word, knowing) if word else [],
-        contexts=_contexts(collection, word, knowing) if word else [],
+        found=found,
+        contexts=_contexts(collection, word, found),
         size=(WIDTH, HEIGHT),
     )
 
 
 def _found(collection: str, word: str, knowing: Sequence[str]) -> list[Neighbourhood]:
-    return [
-        Neighbourhood(encoder, service().neighbourhood(collection, word, NEIGHBOURS, encoder))
-        for encoder in knowing
-    ]
+    """Return what each encoder finds; one that was fit on other texts may not know the word.
+
+    Raises:
+        UnknownWord: none of them does.
+    """
+    found, unknown = [], None
+    for encoder in knowing:
+        try:
+            near = service().neighbourhood(collection, word, NEIGHBOURS, encoder)
+        except UnknownWord as error:
+            unknown = error
+        else:
+            found.append(Neighbourhood(encoder, near))
+    if unknown and not found:
+        raise unknown
+    return found
 
 
-def _contexts(collection: str, word: str, knowing: Sequence[str]) -> Sequence[ScoredWord]:
-    if "cooccurrence" not in knowing:
+def _contexts(collection: str, word: str, found: Sequence[Neighbourhood]) -> Sequence[ScoredWord]:
+    if not any(near.encoder == "cooccurrence" for near in found):
         return []
     return service().words(collection, CONTEXTS, [word], NEIGHBOURS).found

@@ -38,6 +38,11 @@ def write_passages(order: Path, passages: Iterable[LearningPassage]) -> str:
     return digest.hexdigest()
 
 
+def forget_passages(order: Path) -> None:
+    """Delete what was written out to learn from."""
+    (order / _PASSAGES).unlink(missing_ok=True)
+
+
 def run(
     order: Path, kind: str, seed: int, dictionaries: Path | None, previous: Path | None, progress: Progress
 ) -> Path:
