@@ -56,9 +56,9 @@ def train(
         if kind is None:
             raise InvalidInput(f"say which kind of attention: --kind, one of {', '.join(KINDS)}")
         return _attention(kind, collection, judgements, seed, as_json, home)
+    checked_encoder(what)
     if kind is not None or judgements is not None:
         raise InvalidInput("--kind and --judgements go with: xunyi train attention")
-    checked_encoder(what)
     with options.service(home) as service, bar(options.errors_console) as note:
         try:
             summary = fit(service, collection, what, seed, note)

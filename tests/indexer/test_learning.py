@@ -131,7 +131,7 @@ def test_a_training_is_noted_with_its_test_and_its_task(trained):
     assert row.figures["held_out"] >= 20 and row.figures["learned_from"] >= 40
     assert 0 <= row.figures["ndcg_before"] <= 1 and 0 < row.figures["p_value"] <= 1
     assert (task.kind, task.state, task.done, task.total) == ("training", "succeeded", 300, 300)
-    assert {path.name for path in (trained / "rankers").iterdir()} == {".lock", row.folder}
+    assert {path.name for path in (trained / "rankers").iterdir()} == {row.folder}
 
 
 def test_what_was_learned_ranks_and_explains_its_score(trained, stored, capsys):
@@ -176,7 +176,7 @@ def test_simple_goes_back_and_deleting_takes_the_files(copied, stored, capsys):
     assert (found["in_use"], found["before"]) == ("simple", "trainable")
     assert search(capsys, copied)["hits"] == search(capsys, stored)["hits"]
     assert run(["collections", "--delete", "things", "--yes", "--home", str(copied)]) == 0
-    assert [path.name for path in (copied / "rankers").iterdir()] == [".lock"]
+    assert [path.name for path in (copied / "rankers").iterdir()] == []
 
 
 def test_judgements_that_say_nothing_teach_nothing_that_is_used(stored, tmp_path, capsys):
@@ -217,7 +217,13 @@ def test_bad_input_is_one_sentence_and_status_2(stored, tmp_path, capsys):
     )
     unknown = ["train", "attention", "--kind", "causal", "-c", "thing", "--home", home]
     assert "did you mean 'things'?" in refusal(capsys, *unknown)
-    assert "cannot be trained" in refusal(capsys, "train", "words", "--kind", "causal", "--home", home)
+    assert "no encoder 'words' can be fit" in refusal(
+        capsys, "train", "words", "--kind", "causal", "--home", home
+    )
+    assert "go with: xunyi train attention" in refusal(
+        capsys, "train", "lsi", "--kind", "causal", "--home", home
+    )
+    assert "say which kind of attention" in refusal(capsys, "train", "attention", "--home", home)
     assert run(["collections", "--create", "empty", "--home", str(home)]) == 0
     empty = ["train", "attention", "--kind", "causal", "-c", "empty", "--home", home]
     assert "'empty' has 0 questions in its texts, too few to learn from" in refusal(capsys, *empty)
