@@ -237,18 +237,16 @@ def test_a_narrow_screen_never_scrolls_sideways(browser, site):
         assert browser.execute_script("return document.documentElement.scrollWidth") <= 360, page
 
 
-@pytest.mark.parametrize("language", ["en", "zh"])
-def test_an_encoder_is_learned_by_a_form_and_stands_beside_the_others(open_browser, site, language):
+def test_an_encoder_is_learned_by_a_form_and_stands_beside_the_others(open_browser, site):
     for bird in ("heron", "stork", "crane", "eagle"):
         body = {"text": f"The {bird} nests near the marsh, where a young {bird} learns to fly."}
-        call(site, "PUT", f"/v1/collections/birds-{language}/documents/{bird}", body)
-    browser = open_browser(language=language, script=True)
-    browser.get(f"{site}/collections/birds-{language}/encoders")
+        call(site, "PUT", f"/v1/collections/birds/documents/{bird}", body)
+    browser = open_browser(language="zh", script=True)
+    browser.get(f"{site}/collections/birds/encoders")
     one(browser, "form.fit select").send_keys("tfidf")
     one(browser, "form.fit button").click()
-    ended = {"en": "Done", "zh": "完成"}[language]
-    wait(browser, lambda page: ended in one(page, "#task .state").text)
-    browser.get(f"{site}/collections/birds-{language}/encoders")
+    wait(browser, lambda page: "完成" in one(page, "#task .state").text)
+    browser.get(f"{site}/collections/birds/encoders")
     one(browser, "#q").send_keys("a young crane", Keys.ENTER)
     wait(browser, lambda page: one(page, ".columns"))
     names = [each.text for each in browser.find_elements(By.CSS_SELECTOR, ".columns h3")]
@@ -257,17 +255,15 @@ def test_an_encoder_is_learned_by_a_form_and_stands_beside_the_others(open_brows
     assert complaints(browser) == []
 
 
-@pytest.mark.parametrize("language", ["en", "zh"])
-def test_words_are_learned_and_looked_at_without_script(open_browser, site, language):
+def test_words_are_learned_and_looked_at_without_script(open_browser, site):
     for bird in ("heron", "stork", "crane", "eagle"):
         body = {"text": f"The {bird} nests in the marsh, and a young {bird} learns to fly by the reeds."}
-        call(site, "PUT", f"/v1/collections/words-{language}/documents/{bird}", body)
-    browser = open_browser(language=language, script=False)
-    browser.get(f"{site}/collections/words-{language}/words")
+        call(site, "PUT", f"/v1/collections/marsh/documents/{bird}", body)
+    browser = open_browser(language="en", script=False)
+    browser.get(f"{site}/collections/marsh/words")
     one(browser, "form.fit button").click()
-    ended = {"en": "Done", "zh": "完成"}[language]
-    wait(browser, lambda page: ended in one(page, "#task .state").text)
-    browser.get(f"{site}/collections/words-{language}/words")
+    wait(browser, lambda page: "Done" in one(page, "#task .state").text)
+    browser.get(f"{site}/collections/marsh/words")
     one(browser, "#word").send_keys("heron", Keys.ENTER)
     picture = wait(browser, lambda page: one(page, "svg.picture"))
     shown = [text.text for text in picture.find_elements(By.CSS_SELECTOR, "text")]

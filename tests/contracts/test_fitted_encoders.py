@@ -17,9 +17,9 @@ from search.text.analyzer import Analyzer
 
 ROOT = Path(__file__).parent.parent.parent
 KINDS = sorted(TRAINERS.targets)
-COUNTED = ("cooccurrence", "lsi", "onehot", "tfidf", "word2vec-cbow", "word2vec-skipgram")
-NEURAL = tuple(kind for kind in KINDS if kind not in COUNTED)
-"""Fit by torch, in seconds each: they are tried with the slow tests."""
+QUICK = ("lsi", "onehot", "tfidf")
+OTHERS = tuple(kind for kind in KINDS if kind not in QUICK)
+"""These take seconds each to fit: they are tried with the slow tests."""
 UNKNOWN = "qqqxyzzy 魑魅魍魉"
 SEED = 20240501
 
@@ -90,7 +90,7 @@ def bytes_in(folder):
 def for_its_group(make):
     """Return what makes something for a kind, once for all kinds of its group, which are fit together."""
     made = cache(make)
-    return lambda kind: made(NEURAL if kind in NEURAL else COUNTED)
+    return lambda kind: made(OTHERS if kind in OTHERS else QUICK)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def served(fits, tmp_path_factory):
     return for_its_group(made)
 
 
-@pytest.fixture(params=[*COUNTED, *(pytest.param(kind, marks=pytest.mark.slow) for kind in NEURAL)])
+@pytest.fixture(params=[*QUICK, *(pytest.param(kind, marks=pytest.mark.slow) for kind in OTHERS)])
 def kind(request):
     return request.param
 
