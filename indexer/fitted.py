@@ -13,7 +13,7 @@ from search.encoders.fitted.fitting import FITTING, open_fitted
 from search.encoders.fitted.served import Served
 from search.encoders.fitted.words import Words
 from search.errors import InvalidInput, ModelUnavailable
-from search.registry import nearest
+from search.registry import slip
 from search.text.analyzer import Analyzer
 
 READING, ENCODING = "reading passages", "encoding passages"
@@ -29,10 +29,9 @@ def kinds() -> list[str]:
 def checked_kind(kind: str) -> str:
     """Return ``kind``; raise ``InvalidInput`` for one that there is not."""
     if kind not in OPENERS.targets:
-        near = nearest(kind, kinds())
-        slip = f" (did you mean {near[0]!r}?)" if near else ""
         raise InvalidInput(
-            f"no encoder {kind[:100]!r} can be fit on a collection{slip}; choose one of: {', '.join(kinds())}"
+            f"no encoder {kind[:100]!r} can be fit on a collection{slip(kind, kinds())}; "
+            f"choose one of: {', '.join(kinds())}"
         )
     return kind
 

@@ -11,7 +11,7 @@ the same, and what was read stays read.
 import hashlib
 import shutil
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -23,11 +23,10 @@ from indexer.store import collections, fitted_vectors, passages
 from indexer.store.collections import Collection
 from indexer.store.vector_bytes import packed
 from indexer.training_tasks import Note, alone, as_task, noted
-from search.artifacts import DamagedArtifact, publish
+from search.artifacts import DamagedArtifact, fingerprint_of, publish
 from search.child import Killed, Step
 from search.encoders.fitted.base import SparseEncoder
 from search.encoders.fitted.fitting import (
-    fingerprint_of,
     forget_passages,
     open_fitted,
     run,
@@ -221,11 +220,11 @@ class Fitting:
 
     def _fold(self, seen: Collection) -> None:
         """Build the encoder's first generation, unless somebody else keeps the caches."""
-        try:
-            with self._service.cache_lock.held("xunyi train", self._service.clock()):
-                self._service.keeper.fold(seen, self._service.models.encoder_of(seen))
-        except CacheLocked:
-            pass
+        with (
+            suppress(CacheLocked),  # whoever holds it folds what is due
+            self._service.cache_lock.held("xunyi train", self._service.clock()),
+        ):
+            self._service.keeper.fold(seen, self._service.models.encoder_of(seen))
 
 
 def fill(service: Service, seen: Collection, step: Callable[[Step], None]) -> None:

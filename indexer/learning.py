@@ -33,7 +33,7 @@ from indexer.store.tables import DocumentRow
 from indexer.text_questions import TextQuestion, questions_of
 from indexer.token_states import codec_of
 from indexer.training_tasks import Note, alone, as_task
-from search.artifacts import publish
+from search.artifacts import fingerprint_of, publish
 from search.attending import Candidates, attend, second_look, weighed
 from search.centring import UNKNOWN_SHARE, centred, mean_of_all, passage_mean
 from search.child import Killed, Step, run_child
@@ -49,10 +49,10 @@ from search.lexical.bm25 import score_passages
 from search.model import QUERY_CHARACTERS_MAX, SearchRequest
 from search.question import Question, prepare
 from search.ranking.attention import AttentionRanker, Simple
-from search.ranking.learned import KINDS, SIMPLE, fingerprint_of, read_learned
+from search.ranking.learned import KINDS, SIMPLE, read_learned
 from search.ranking.lessons import SCHEDULE, Lesson, LessonWriter
 from search.ranking.token_codec import packed
-from search.registry import nearest
+from search.registry import slip
 
 QUESTIONS_MAX = 1200
 """Questions that are put in all: some minutes, and 25 KB for each of some twenty passages of each."""
@@ -112,9 +112,9 @@ class Looked:
 def checked_kind(kind: str) -> str:
     """Return ``kind``; raise ``InvalidInput`` for one that there is not."""
     if kind not in KINDS:
-        near = nearest(kind, KINDS)
-        slip = f" (did you mean {near[0]!r}?)" if near else ""
-        raise InvalidInput(f"there is no attention {kind!r}{slip}; choose one of: {', '.join(KINDS)}")
+        raise InvalidInput(
+            f"there is no attention {kind!r}{slip(kind, KINDS)}; choose one of: {', '.join(KINDS)}"
+        )
     return kind
 
 

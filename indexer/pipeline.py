@@ -81,7 +81,9 @@ class Pipeline:
         while True:
             with self.database.read() as connection:
                 fitted = collections.encoders_of(connection, self.collection)[1:]
-            prepared = self._prepared(batch, hashes, fitted)
+                keys = [incoming.key for incoming in batch]
+                known = store.content_hashes(connection, self.collection.id, keys)
+            prepared = self._prepared(batch, hashes, known, fitted)
             brought = self._brought(prepared, fitted)
             try:
                 with self.database.write() as connection:
@@ -95,11 +97,12 @@ class Pipeline:
         return {seen.encoder_id: all(seen.encoder_id in each for each in made) for seen in fitted}
 
     def _prepared(
-        self, batch: Sequence[Incoming], hashes: Sequence[str], fitted: Sequence[Collection]
+        self,
+        batch: Sequence[Incoming],
+        hashes: Sequence[str],
+        known: Mapping[str, str],
+        fitted: Sequence[Collection],
     ) -> list[PreparedDocument]:
-        with self.database.read() as connection:
-            keys = [incoming.key for incoming in batch]
-            known = store.content_hashes(connection, self.collection.id, keys)
         pairs = list(zip(batch, hashes, strict=True))
         fresh = [(incoming, digest) for incoming, digest in pairs if known.get(incoming.key) != digest]
         encoded = {document.key: document for document in self._encoded(fresh, fitted)}

@@ -7,7 +7,7 @@ from indexer.store.collections import Collection
 from indexer.store.storable import is_text
 from search.encoders.fitted.words import ScoredWord, Words
 from search.errors import InvalidInput, UnknownEncoder
-from search.registry import nearest
+from search.registry import slip
 
 WORD_KINDS = ("word2vec-skipgram", "word2vec-cbow", "cooccurrence")
 """Encoders that know words, the one that is asked first of them first."""
@@ -42,9 +42,9 @@ _COUNTS = {
 def check(ask: str, words: Sequence[str], limit: int) -> None:
     """Raise ``InvalidInput`` unless there is such a question about so many words."""
     if ask not in QUESTIONS:
-        near = nearest(ask, QUESTIONS)
-        slip = f" (did you mean {near[0]!r}?)" if near else ""
-        raise InvalidInput(f"there is no question {ask[:100]!r}{slip}; choose one of: {', '.join(QUESTIONS)}")
+        raise InvalidInput(
+            f"there is no question {ask[:100]!r}{slip(ask, QUESTIONS)}; choose one of: {', '.join(QUESTIONS)}"
+        )
     wanted = QUESTIONS[ask][0]
     fewest, most = _COUNTS[wanted]
     if not fewest <= len(words) <= most:

@@ -103,6 +103,16 @@ def verify_sealed(folder: Path) -> Description:
     return described
 
 
+def fingerprint_of(folder: Path) -> str:
+    """Return the digest of all files of a sealed folder, by their names and contents.
+
+    Raises:
+        DamagedArtifact: one of them is not what was written.
+    """
+    files = {name: facts["sha256"] for name, facts in verify_sealed(folder).items()}
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+
+
 def publish(temporary: Path, final: Path, durable: Container[str] = frozenset()) -> None:
     """Make the files of ``temporary`` durable and read-only, and let it appear as ``final`` at once.
 

@@ -16,6 +16,12 @@ def nearest(name: str, known: Iterable[str]) -> list[str]:
     return [folded[found] for found in get_close_matches(name.casefold(), folded)]
 
 
+def slip(name: str, known: Iterable[str]) -> str:
+    """Return what ``name`` may be a slip for, in brackets behind a space; nothing where it is like none."""
+    near = nearest(name, known)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
 class Registry(Generic[T]):
     """Build a part of one ``kind`` by name, importing its module on first use.
 

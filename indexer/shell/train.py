@@ -52,39 +52,30 @@ def train(
     better; `--kind simple` goes back.  `xunyi train NAME` fits the encoder NAME on the collection's own
     passages; `xunyi search --encoder NAME` then searches by it.
     """
+    judged = None
     if what == ATTENTION:
         if kind is None:
             raise InvalidInput(f"say which kind of attention: --kind, one of {', '.join(KINDS)}")
-        return _attention(kind, collection, judgements, seed, as_json, home)
-    checked_encoder(what)
-    if kind is not None or judgements is not None:
-        raise InvalidInput("--kind and --judgements go with: xunyi train attention")
-    with options.service(home) as service, bar(options.errors_console) as note:
-        try:
-            summary = fit(service, collection, what, seed, note)
-        except Canceled:
-            options.tell("the training was canceled; nothing has changed")
-            return STOPPED
-    if as_json:
-        options.print_json(summary)
+        checked_kind(kind)
+        judged = None if judgements is None else read_judgements(judgements)
     else:
-        print_fit(summary)
-    return 0
-
-
-def _attention(
-    kind: str, collection: str, judgements: Path | None, seed: int, as_json: bool, home: str | None
-) -> int:
-    checked_kind(kind)
-    judged = None if judgements is None else read_judgements(judgements)
+        checked_encoder(what)
+        if kind is not None or judgements is not None:
+            raise InvalidInput("--kind and --judgements go with: xunyi train attention")
     with options.service(home) as service, bar(options.errors_console) as note:
         try:
-            summary = run_training(service, collection, kind, seed, judged, note)
+            summary: TrainingSummary | FitSummary = (
+                fit(service, collection, what, seed, note)
+                if kind is None
+                else run_training(service, collection, kind, seed, judged, note)
+            )
         except Canceled:
             options.tell("the training was canceled; nothing has changed")
             return STOPPED
     if as_json:
         options.print_json(summary)
+    elif isinstance(summary, FitSummary):
+        print_fit(summary)
     else:
         print_summary(summary)
     return 0

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from search.errors import UnknownName
-from search.registry import nearest
+from search.registry import slip
 
 DEFAULT_ENCODER = "multilingual-e5-small"
 
@@ -28,11 +28,10 @@ def check_name(name: str) -> None:
     is_folder = name != "" and Path(name).is_dir()
     if name in SOURCES or is_folder or re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name):
         return
-    known, near = sorted(SOURCES), nearest(name, SOURCES)
-    slip = f" (did you mean {near[0]!r}?)" if near else ""
+    known = sorted(SOURCES)
     raise UnknownName(
-        f"no encoder is called {name!r}{slip}; choose one of: {', '.join(known)}, or give the hub name "
-        f"(owner/model) or the folder of a sentence-transformers model",
+        f"no encoder is called {name!r}{slip(name, SOURCES)}; choose one of: {', '.join(known)}, or give the "
+        f"hub name (owner/model) or the folder of a sentence-transformers model",
         known=known,
     )
 

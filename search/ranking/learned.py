@@ -5,7 +5,6 @@
          maps.safetensors     the maps: ``query``, ``key``, ``value``; of several heads ``output`` too
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from search.artifacts import DamagedArtifact, Description, seal, verify_sealed
+from search.artifacts import DamagedArtifact, fingerprint_of, seal
 from search.ranking.attention import AttentionRanker, Causal, MultiHead, Projections, Trainable
 
 SIMPLE = "simple"
@@ -71,13 +70,3 @@ def ranker_of(kind: str, heads: int, maps: Maps) -> AttentionRanker:
     if kind == "multihead":
         return MultiHead(heads, learned, maps["output"])
     return Causal(learned) if kind == "causal" else Trainable(learned)
-
-
-def fingerprint_of(folder: Path) -> str:
-    """Return the digest of kind and maps; raise ``DamagedArtifact`` where they are not what was written."""
-    return _fingerprint(verify_sealed(folder))
-
-
-def _fingerprint(described: Description) -> str:
-    files = {name: facts["sha256"] for name, facts in described.items()}
-    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()

@@ -18,14 +18,7 @@ from pathlib import Path
 from unicodedata import unidata_version
 
 from search.text.chinese import Segmenter
-from search.text.english import (
-    COMPOUND,
-    THOUSANDS,
-    Piece,
-    compound_terms,
-    number_terms,
-    stop_words,
-)
+from search.text.english import COMPOUND, THOUSANDS, Piece, compound_terms, number_terms, stop_words
 from search.text.normalize import fold
 from search.text.scripts import HAN, UNSPACED
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from search.arrays import unit_rows
-from search.artifacts import DamagedArtifact
+from search.artifacts import DamagedArtifact, fingerprint_of
 from search.attending import Evidence
 from search.child import run_child
 from search.question import QueryPieces
 from search.ranking.attention import Simple
-from search.ranking.learned import LEARNED, fingerprint_of, ranker_of, read_learned
+from search.ranking.learned import LEARNED, ranker_of, read_learned
 from search.ranking.lessons import SCHEDULE, Lesson, Lessons, LessonWriter
 from search.ranking.token_codec import PackedPassages, packed
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
-from search.artifacts import DamagedArtifact, Description, seal, verify_sealed
+from search.artifacts import DamagedArtifact, fingerprint_of, seal
 from search.child import Channel, Progress, Step, reported, run_child
 from search.encoders.fitted.base import Fit, FittedEncoder, LearningPassage
 from search.encoders.fitted.catalog import OPENERS, TRAINERS
@@ -68,11 +68,6 @@ def run(
     return output
 
 
-def fingerprint_of(folder: Path) -> str:
-    """Return the digest of a fit; raise ``DamagedArtifact`` where a file is not what was written."""
-    return _fingerprint(verify_sealed(folder))
-
-
 def open_fitted(kind: str, folder: Path, fingerprint: str, analyzer: Analyzer) -> FittedEncoder:
     """Open a fit after checking every byte of it.
 
@@ -88,11 +83,6 @@ def open_fitted(kind: str, folder: Path, fingerprint: str, analyzer: Analyzer) -
     if facts != expected:
         raise DamagedArtifact("it was made by another version of the program, whose words were others")
     return OPENERS.create(kind, folder=folder, analyzer=analyzer)
-
-
-def _fingerprint(described: Description) -> str:
-    files = {name: facts["sha256"] for name, facts in described.items()}
-    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
 
 
 def _read_passages(order: Path) -> list[LearningPassage]:

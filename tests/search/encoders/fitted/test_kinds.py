@@ -81,6 +81,9 @@ def test_one_passage_is_enough_and_none_with_words_is_too_little(kind, fit_of, a
 def test_a_passage_without_words_does_not_matter(kind, fit_of, passages):
     fit = fit_of([*passages[:5], LearningPassage(99, "", "…")])
     TRAINERS.create(kind, fit=fit)
+    encoder = OPENERS.create(kind, folder=fit.output, analyzer=fit.analyzer)
+    rows = encoder.encode([passages[0].input, "…"], "passage")
+    assert np.linalg.norm(rows, axis=1).round(5).tolist() == [1.0, 0.0]
 
 
 def test_what_serves_imports_no_torch():
