@@ -192,6 +192,7 @@ class Service:
             UnknownWord: it has no such word; the sentence names the closest spellings.
             InvalidInput: the question is wrong.
         """
+        ask = about_words.question(ask)
         about_words.check(ask, words, limit)
         with self.database.read() as connection:
             seen = collections.encoders_of(connection, collections.get(connection, collection))

@@ -39,6 +39,14 @@ _COUNTS = {
 }
 
 
+SPELT_OTHERWISE = {"neighbors": "neighbours"}
+
+
+def question(ask: str) -> str:
+    """Return the name of a question that may be spelt as Americans do."""
+    return SPELT_OTHERWISE.get(ask, ask)
+
+
 def check(ask: str, words: Sequence[str], limit: int) -> None:
     """Raise ``InvalidInput`` unless there is such a question about so many words."""
     if ask not in QUESTIONS:

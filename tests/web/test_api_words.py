@@ -52,6 +52,7 @@ def test_words_that_stand_in_the_same_places_are_neighbours(client, lexicon):
     contexts = {each["word"] for each in ask(client, lexicon, "contexts", "station")["found"]}
     assert contexts & {"Train", "Tram", "stops", "leaves", "late", "night"} and "cup" not in contexts
     assert ask(client, lexicon, "neighbours", "tea")["encoder"] == "word2vec-skipgram"
+    assert ask(client, lexicon, "neighbors", "tea") == ask(client, lexicon, "neighbours", "tea")
 
 
 @pytest.mark.parametrize(
