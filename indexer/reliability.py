@@ -20,6 +20,7 @@ from search.relevance import RELEVANT, SCORES_MIN, Calibration, evidence, refine
 from search.text.language import language as language_of
 
 CLAIMS = tuple(tenth / 10 for tenth in range(1, 10))
+FOLDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Point:
 class Outcome:
     """What "nothing relevant" would do at a level."""
 
-    level: Mapping[str, float]
+    level: Mapping[Language, float]
     """By language of the question."""
     rejected: float
     """Share of foreign questions that are told that nothing is relevant."""
@@ -56,11 +57,13 @@ class Reliability:
     usual: Outcome
     """By shipped questions alone."""
     refined: Outcome | None
-    """With levels by half of the judged questions, measured on the other half, both ways; None of too few."""
+    """With levels by nine tenths of the judged questions, measured on the last; None of too few."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
+    """What became of one question."""
+
     spoken: Language
     best: float
     """Relevance of the most relevant passage."""
@@ -99,7 +102,7 @@ def reliability(service: Service, name: str, judged: Judged, foreign: Judged | N
         foreign_from=foreign.name if foreign else "shipped questions",
         diagram=[Point(claim, _below(others, claim), _below(own, claim)) for claim in CLAIMS],
         usual=_outcome(own, others, dict.fromkeys(sorted(spoken), RELEVANT)),
-        refined=_refined(made, own, others, spoken),
+        refined=cross_fitted(made, own, others),
     )
 
 
@@ -113,11 +116,11 @@ def _asked(
     made: Mapping[Language, Calibration],
     text: str,
     judged: Mapping[str, int],
-) -> _Asked:
+) -> Asked:
     answer, spoken = attended(service, asked, text), language_of(text)
     answers = {key for key, grade in judged.items() if grade > 0}
     found = [made[spoken].relevance(evidence(hit.parts)) for hit in answer.hits if hit.key in answers]
-    return _Asked(
+    return Asked(
         spoken,
         0.0 if answer.evidence is None else made[spoken].relevance(answer.evidence),
         max(found, default=None),
@@ -125,41 +128,60 @@ def _asked(
     )
 
 
-def _below(asked: Sequence[_Asked], level: float) -> float:
+def _below(asked: Sequence[Asked], level: float) -> float:
     return sum(one.best < level for one in asked) / len(asked)
 
 
-def _outcome(own: Sequence[_Asked], others: Sequence[_Asked], level: Mapping[Language, float]) -> Outcome:
-    rejected = sum(one.best < level[one.spoken] for one in others) / len(others)
-    return Outcome({one: level[one] for one in level}, rejected, _cost(own, level))
-
-
-def _cost(own: Sequence[_Asked], level: Mapping[Language, float]) -> float:
+def _outcome(own: Sequence[Asked], others: Sequence[Asked], level: Mapping[Language, float]) -> Outcome:
     whole = sum(one.recall for one in own)
-    lost = sum(one.recall for one in own if one.best < level[one.spoken])
-    return lost / whole if whole else 0.0
+    return Outcome(level, _rejected(others, level), _lost(own, level) / whole if whole else 0.0)
 
 
-def _refined(
-    made: Mapping[Language, Calibration],
-    own: Sequence[_Asked],
-    others: Sequence[_Asked],
-    spoken: set[Language],
+def _rejected(others: Sequence[Asked], level: Mapping[Language, float]) -> float:
+    return sum(one.best < level[one.spoken] for one in others) / len(others)
+
+
+def _lost(own: Sequence[Asked], level: Mapping[Language, float]) -> float:
+    return sum(one.recall for one in own if one.best < level[one.spoken])
+
+
+def cross_fitted(
+    made: Mapping[Language, Calibration], own: Sequence[Asked], others: Sequence[Asked]
 ) -> Outcome | None:
-    halves = (own[::2], own[1::2])
-    found = []
-    for known, measured in (halves, halves[::-1]):
-        answers = {
-            one: [asked.answer for asked in known if asked.spoken == one and asked.answer is not None]
-            for one in spoken
-        }
-        if min(map(len, answers.values())) < SCORES_MIN:
+    """Return what levels by judged questions do to questions that had no say in them.
+
+    Each tenth of the judged questions is held against levels by the other nine, which is nearly as many as
+    a collection's levels are made of; of halves every level would be noisier than the one in use.
+
+    Args:
+        made: the calibration by language.
+        own: judged questions.
+        others: foreign ones.
+
+    Returns:
+        The outcome over all folds, its levels those by all judged questions; None where too few of a
+        language find their answers.
+    """
+    spoken = sorted({asked.spoken for asked in own})
+    measured = []
+    for fold in range(FOLDS):
+        level = _levels(made, [asked for place, asked in enumerate(own) if place % FOLDS != fold], spoken)
+        if level is None:
             return None
-        level = {one: refined(made[one], relevances).level for one, relevances in answers.items()}
-        found.append(_outcome(measured, others, level))
-    first, second = found
-    return Outcome(
-        {one: (first.level[one] + second.level[one]) / 2 for one in sorted(spoken)},
-        (first.rejected + second.rejected) / 2,
-        (first.recall_cost + second.recall_cost) / 2,
-    )
+        measured.append((level, own[fold::FOLDS]))
+    whole = sum(asked.recall for asked in own)
+    lost = sum(_lost(part, level) for level, part in measured)
+    rejected = sum(_rejected(others, level) for level, _ in measured) / FOLDS
+    return Outcome(_levels(made, own, spoken) or {}, rejected, lost / whole if whole else 0.0)
+
+
+def _levels(
+    made: Mapping[Language, Calibration], judged: Sequence[Asked], spoken: Sequence[Language]
+) -> dict[Language, float] | None:
+    answers = {
+        one: [asked.answer for asked in judged if asked.spoken == one and asked.answer is not None]
+        for one in spoken
+    }
+    if min(map(len, answers.values())) < SCORES_MIN:
+        return None
+    return {one: refined(made[one], relevances).level for one, relevances in answers.items()}

@@ -29,7 +29,7 @@ def print_reliability(found: Reliability, console: Console) -> None:
     console.print(table)
     console.print(_told("by shipped questions", found.usual), markup=False)
     if found.refined:
-        console.print(_told("with half of the judged ones, on the others", found.refined), markup=False)
+        console.print(_told("by nine tenths of the judged ones, on the last", found.refined), markup=False)
 
 
 def _bar(foreign: float, judged: float, claimed: float) -> str:

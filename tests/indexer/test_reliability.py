@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from indexer.cli import run
+from indexer.reliability import Asked, cross_fitted
+from search.relevance import Calibration
 
 DEMO = Path(__file__).parents[2] / "indexer" / "demo"
 
@@ -38,3 +40,26 @@ def test_the_diagram_and_what_nothing_relevant_costs_belong_together(home, tmp_p
 def test_foreign_questions_are_for_calibration_alone(tmp_path, capsys):
     assert run(["evaluate", str(DEMO), "--foreign", str(tmp_path)]) == 2
     assert "--calibration" in capsys.readouterr().err
+
+
+def asked(best, recall=1.0):
+    return Asked(spoken="en", best=best, answer=best, recall=recall)
+
+
+def test_a_question_is_held_against_levels_it_had_no_say_in():
+    own = [asked(0.1, recall=0.5), *(asked(0.5 + place / 100) for place in range(29))]
+    foreign = [asked(0.05), asked(0.504), asked(0.508), asked(0.6)]
+    found = cross_fitted({"en": Calibration(0.0, 1.0)}, own, foreign)
+    # All thirty: a twentieth of the way from the lowest is .45 of the step from .50 to .51.
+    assert found.level == {"en": pytest.approx(0.5045)}
+    # Without the lowest and two others the level is .513, which loses it; without .50 it is .513 too.
+    assert found.recall_cost == pytest.approx((0.5 + 1) / 29.5)
+    # Levels of the ten folds: .513 twice, .506 once, else .503.
+    assert found.rejected == pytest.approx((2 * 3 + 1 * 2 + 7 * 1) / (10 * 4))
+
+
+def test_levels_by_too_few_answers_are_not_measured():
+    own = [asked(0.5 + place / 100) for place in range(21)]
+    assert cross_fitted({"en": Calibration(0.0, 1.0)}, own, [asked(0.1)]) is None
+    own += [asked(0.9), asked(0.9)]
+    assert cross_fitted({"en": Calibration(0.0, 1.0)}, own, [asked(0.1)]) is not None
