@@ -3,15 +3,19 @@
 torch and transformers take hundreds of megabytes and seconds to import, so no process that serves imports
 them: ``python -m MODULE`` does, started here.  The child speaks JSON lines on its standard output: steps,
 and at most one deliberate failure, which is raised here as the same class with the same sentence.
-Whatever libraries print goes to a log that is shown only if the child dies of a bug.
+Whatever libraries print goes to a log that is shown only if the child dies of a bug.  The child's standard
+input is a pipe that nothing is written to: the kernel closes it when the parent dies, however it dies, and
+the child ends, so that no orphan writes into a folder that the next run uses.
 """
 
 import errno
 import json
 import os
+import stat
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -44,6 +48,8 @@ class Channel:
     def __init__(self) -> None:
         self._stream: TextIO = os.fdopen(os.dup(1), "w", encoding="utf-8")
         os.dup2(2, 1)
+        if stat.S_ISFIFO(os.fstat(0).st_mode):
+            threading.Thread(target=_end_with_parent, daemon=True).start()
 
     def step(self, step: Step) -> None:
         """Report that a step begins."""
@@ -55,6 +61,12 @@ class Channel:
 
     def _send(self, message: dict[str, Any]) -> None:
         print(json.dumps(message), file=self._stream, flush=True)
+
+
+def _end_with_parent() -> None:
+    while os.read(0, 1):
+        pass
+    os._exit(1)
 
 
 @contextmanager
@@ -90,7 +102,7 @@ def run_child(module: str, arguments: Sequence[str], progress: Progress) -> None
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log,
         subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, encoding="utf-8"
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, encoding="utf-8"
         ) as child,
     ):
         try:
