@@ -18,11 +18,14 @@ $(STAMP): pyproject.toml constraints.txt
 demo: venv
 	$(BIN)/xunyi demo $(if $(ONCE),--once)
 
+# Two processes, each with whole files, since what a file opens its tests share.
+IN_TWO := --numprocesses=2 --dist=loadfile
+
 test: venv
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest $(IN_TWO) -m 'not slow'
 
 test-slow: venv
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest $(IN_TWO) -m slow
 
 check: venv
 	$(BIN)/ruff format --check .
