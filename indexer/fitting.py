@@ -10,18 +10,17 @@ the same, and what was read stays read.
 
 import hashlib
 import shutil
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
+from indexer.filling import fill, told
 from indexer.fitted import ENCODING, READING, STEPS, checked_kind, folder_name
 from indexer.records import FitSummary
 from indexer.service import Service
-from indexer.store import collections, fitted_vectors, passages
+from indexer.store import collections, later_vectors, passages
 from indexer.store.collections import Collection
-from indexer.store.vector_bytes import packed
 from indexer.training_tasks import Note, alone, as_task, noted
 from search.artifacts import DamagedArtifact, fingerprint_of, publish
 from search.child import Killed, Step
@@ -33,8 +32,6 @@ from search.encoders.fitted.fitting import (
     write_passages,
 )
 from search.errors import CacheLocked, ModelUnavailable, TooLittleToLearn
-
-BATCH_PASSAGES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +118,7 @@ class Fitting:
         finally:
             forget_passages(self._order)  # what is deleted from the collection is to be gone from here, too
         if not unchanged:
-            fill(self._service, seen, self._step)
+            fill(self._service, seen, collections.completed, told(self._step, ENCODING))
             self._fold(seen)
         shutil.rmtree(self._order, ignore_errors=True)
         return seen, unchanged
@@ -139,7 +136,7 @@ class Fitting:
         """Write out what is to be learned from; return how many passages, and what tells them from others."""
         with self._service.database.read() as connection:
             count = passages.count(connection, self._found.id)
-            digest = write_passages(self._order, fitted_vectors.learning_passages(connection, self._found.id))
+            digest = write_passages(self._order, later_vectors.learning_passages(connection, self._found.id))
         if not count:
             raise TooLittleToLearn(f"{self._found.name!r} has no passages to learn from; store some first")
         told = f"{self._kind} {self._seed} {self._service.analyzer.version} {digest}"
@@ -225,32 +222,6 @@ class Fitting:
             self._service.cache_lock.held("xunyi train", self._service.clock()),
         ):
             self._service.keeper.fold(seen, self._service.models.encoder_of(seen))
-
-
-def fill(service: Service, seen: Collection, step: Callable[[Step], None]) -> None:
-    """Make the vectors that passages lack by an encoder, and let searches use it when all are there.
-
-    Raises:
-        ModelUnavailable: the encoder's files are damaged.
-        UnknownCollection: the collection was deleted in the meantime.
-    """
-    encoder, made = service.models.fitted.of(seen), 0
-    while True:
-        with service.database.read() as connection:
-            batch = fitted_vectors.lacking(connection, seen, BATCH_PASSAGES)
-            count = passages.count(connection, seen.id)
-        if not batch:
-            with service.database.write() as connection:
-                collections.lock(connection, seen)
-                if not fitted_vectors.lacking(connection, seen, 1):
-                    collections.completed(connection, seen)
-                    return
-            continue
-        vectors = packed(encoder.rows(list(batch.values())))
-        with service.database.write() as connection:
-            fitted_vectors.add(connection, seen, dict(zip(batch, vectors, strict=True)))
-        made += len(batch)
-        step(Step(ENCODING, min(made, count), count))
 
 
 def _count(service: Service, found: Collection) -> int:

@@ -11,102 +11,41 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from uuid import uuid4
 
 import numpy as np
-import sqlalchemy as sa
-from numpy.typing import NDArray
-from sqlalchemy.engine import Connection
 
-from indexer import generations
-from indexer.chunking import passage_input
-from indexer.lexical_caches import terms_of
+from indexer.asking import Asked, Asking, Looked
 from indexer.records import TrainingSummary
 from indexer.service import Service
-from indexer.store import collections, passages, rankers
+from indexer.store import collections, rankers
 from indexer.store.collections import Collection
-from indexer.store.passages import IndexedText
-from indexer.store.tables import DocumentRow
-from indexer.text_questions import TextQuestion, questions_of
 from indexer.token_states import codec_of
 from indexer.training_tasks import Note, alone, as_task
 from search.artifacts import fingerprint_of, publish
-from search.attending import Candidates, attend, second_look, weighed
-from search.centring import UNKNOWN_SHARE, centred, mean_of_all, passage_mean
+from search.attending import weighed
 from search.child import Killed, Step, run_child
-from search.encoders.base import TokenEncoder, token_encoder
-from search.engine import Engine
 from search.errors import InvalidInput, ModelUnavailable
 from search.evaluation.judged import Judged
 from search.evaluation.measures import by_query
 from search.evaluation.paired import p_value
-from search.fusion import best_of_groups
-from search.languages import LanguageView
-from search.lexical.bm25 import score_passages
-from search.model import QUERY_CHARACTERS_MAX, SearchRequest
-from search.question import Question, prepare
 from search.ranking.attention import AttentionRanker, Simple
 from search.ranking.learned import KINDS, SIMPLE, read_learned
 from search.ranking.lessons import SCHEDULE, Lesson, LessonWriter
-from search.ranking.token_codec import packed
 from search.registry import slip
 
-QUESTIONS_MAX = 1200
-"""Questions that are put in all: some minutes, and 25 KB for each of some twenty passages of each."""
 HELD_OUT = 0.25
 """Share of the questions that nothing is learned from."""
 LEARNED_MIN, HELD_OUT_MIN = 40, 20
 """Questions without which nothing can be learned, or said of what was."""
 ANSWERS_MAX, OTHERS_MAX = 8, 24
 """Passages of a lesson: the best that answer, and the best that do not."""
-DEPTH = 10
 SIGNIFICANT = 0.05
 """How likely a gain may be by chance alone for what was learned to come into use."""
 MEASURE = "nDCG@10"
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A question to learn from, or to be tested with."""
-
-    text: str
-    answers: Mapping[int, int]
-    """Document -> grade above 0."""
-    hidden: IndexedText | None = None
-    """Where the question is of the collection's own: the passage that answers, without the question."""
-
-    @property
-    def group(self) -> int:
-        """A document that answers: questions of one document are learned from or held out together."""
-        return min(self.answers, key=lambda document: (-self.answers[document], document))
-
-
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """What the engine looks at for a question."""
-
-    question: Question
-    candidates: Candidates
-    states: Mapping[int, bytes]
-    rarity: Mapping[str, float]
-    languages: LanguageView
-    documents: Mapping[int, int]
-    """Passage -> document."""
-
-    def parts(self, ranker: AttentionRanker) -> Mapping[str, NDArray[np.float64]]:
-        """Return the parts of the candidates' scores, as a search has them."""
-        if self.question.pieces is None:
-            raise ValueError("mode attention has pieces")
-        evidence = attend(ranker, self.question.pieces, self.rarity, self.candidates.ids, self.states)
-        return second_look(self.question, self.candidates, evidence, self.languages, None)
-
-    def best(self, ranker: AttentionRanker) -> list[int]:
-        """Return the best documents."""
-        rows = best_of_groups(self.candidates.ids, self.parts(ranker), DEPTH, lambda _: self.documents)
-        return [row.group for row in rows]
 
 
 def checked_kind(kind: str) -> str:
@@ -185,29 +124,23 @@ class Training:
     def __init__(
         self, service: Service, found: Collection, kind: str, seed: int, judged: Judged | None, step: Note
     ) -> None:
-        encoder = token_encoder(service.models.encoder_of(found))
-        if encoder is None:
-            raise InvalidInput("this collection's encoder has no token states to attend to")
         self._service = service
         self._found = found
         self._kind = kind
         self._seed = seed
         self._judged = judged
         self._step = step
-        self._encoder: TokenEncoder = encoder
         self._generator = np.random.default_rng(seed)
+        self._asking = Asking(service, found, self._generator)
+        self._encoder = self._asking.encoder
         self._folder = service.settings.rankers_folder
         with service.database.read() as connection:
-            manifest = generations.active(connection, found)
             used = rankers.in_use(connection, found)
-        self._mean = passage_mean(
-            encoder.passage_means, manifest.chinese_share if manifest else UNKNOWN_SHARE
-        )
         self._used_kind = used.kind if used else SIMPLE
 
     def run(self, use: bool) -> TrainingSummary:
         """Learn, test, and note the result."""
-        asked = self._judged_questions(self._judged) if self._judged else self._own_questions()
+        asked = self._asking.judged_questions(self._judged) if self._judged else self._asking.own_questions()
         learned, held_out = self._parted(asked)
         folder = f"{self._kind}-{uuid4().hex[:16]}"
         with tempfile.TemporaryDirectory(prefix=".lessons-", dir=self._folder) as scratch:
@@ -231,49 +164,6 @@ class Training:
         for old in left:
             shutil.rmtree(self._folder / old, ignore_errors=True)
         return replace(summary, in_use=self._kind if used else self._used_kind, fingerprint=fingerprint)
-
-    # Questions
-
-    def _judged_questions(self, judged: Judged) -> list[Asked]:
-        with self._service.database.read() as connection:
-            query = sa.select(DocumentRow.key, DocumentRow.id).where(
-                DocumentRow.collection_id == self._found.id
-            )
-            documents = {row.key: row.id for row in connection.execute(query)}
-        asked = []
-        for question in judged.queries:
-            grades = judged.judgements[question.id]
-            answers = {
-                documents[key]: grade for key, grade in grades.items() if grade > 0 and key in documents
-            }
-            if answers:
-                asked.append(Asked(question.text, answers))
-        return [asked[place] for place in self._generator.permutation(len(asked)).tolist()][:QUESTIONS_MAX]
-
-    def _own_questions(self) -> list[Asked]:
-        """Return questions of the texts: of every passage one, drawn, before the second of any."""
-        with self._service.database.read() as connection:
-            documents = passages.documents_by_passage(connection, self._found.id)
-            titles, headings = passages.names_counted(connection, self._found.id)
-            drawn = self._generator.permutation(np.array(sorted(documents), dtype=np.int64)).tolist()
-            texts = {text.id: text for text in passages.indexed_texts(connection, drawn[:QUESTIONS_MAX])}
-        rounds: list[tuple[int, TextQuestion]] = []
-        for passage in filter(texts.__contains__, drawn):
-            mine = list(
-                questions_of(
-                    texts[passage],
-                    documents[passage],
-                    titles,
-                    headings,
-                    self._service.analyzer,
-                    self._generator,
-                )
-            )
-            order = self._generator.permutation(len(mine)).tolist()
-            rounds += [(turn, mine[place]) for turn, place in enumerate(order)]
-        rounds.sort(key=lambda one: one[0])
-        asked = {each.text: Asked(each.text, {each.document: 1}, each.answer) for _, each in reversed(rounds)}
-        return list(reversed(asked.values()))[:QUESTIONS_MAX]
 
     def _parted(self, asked: Sequence[Asked]) -> tuple[list[Asked], list[Asked]]:
         groups = sorted({question.group for question in asked})
@@ -301,7 +191,7 @@ class Training:
     def _write_lessons(self, folder: Path, asked: Sequence[Asked]) -> int:
         writer = LessonWriter(folder)
         for number, question in enumerate(asked, start=1):
-            lesson = _lesson(writer, question, self._looked(question))
+            lesson = _lesson(writer, question, self._asking.looked(question))
             if lesson is not None:
                 writer.add(lesson)
             self._step(Step(GATHERING, number, len(asked)))
@@ -313,57 +203,6 @@ class Training:
             )
         writer.close()
         return len(writer)
-
-    def _looked(self, asked: Asked) -> Looked:
-        """Return what a search looks at for a question.
-
-        Raises:
-            InvalidInput: passages have no token states yet.
-        """
-        service = self._service
-        request = SearchRequest(query=asked.text[:QUERY_CHARACTERS_MAX], mode="attention", highlight=False)
-        question = prepare(request, self._encoder, service.analyzer)
-        instead = self._hidden(asked.hidden, question) if asked.hidden else None
-
-        def look(engine: Engine, connection: Connection) -> Looked:
-            candidates = engine.candidates(question)
-            states = dict(engine.source.token_states(candidates.ids.tolist()))
-            documents = dict(engine.source.documents_of(candidates.ids.tolist()))
-            if len(states) < candidates.ids.size:
-                raise InvalidInput(
-                    f"passages of {self._found.name!r} have no token states yet; `xunyi worker --once` makes "
-                    "them, then train"
-                )
-            if asked.hidden and instead:
-                (document,) = asked.answers
-                packed_states, cosine = instead
-                kept = np.array([documents[each] != document for each in candidates.ids.tolist()], dtype=bool)
-                given = {"dense": cosine, "lexical": self._words(engine, question, asked.hidden)}
-                table = {
-                    name: np.append(part[kept], given.get(name, 0.0))
-                    for name, part in candidates.table.items()
-                }
-                ids = np.append(candidates.ids[kept], asked.hidden.id)
-                candidates = Candidates(ids, table, False)
-                states[asked.hidden.id] = packed_states
-                documents[asked.hidden.id] = document
-            rarity = engine.rarity(question.terms)
-            return Looked(question, candidates, states, rarity, engine.languages, documents)
-
-        return service.at_one_state(self._found, look)
-
-    def _hidden(self, passage: IndexedText, question: Question) -> tuple[bytes, float]:
-        """Return the states of a passage without its question, and its cosine to that."""
-        encoder, text = self._encoder, passage_input(passage.title, passage.heading, passage.text)
-        rows, tokens = encoder.encode_tokens([text], "passage")
-        centre = mean_of_all(encoder.token_passage_means)
-        stored = packed(tokens[0].states, tokens[0].spans, text, centre)
-        return stored, float(centred(rows, self._mean)[0] @ question.vector)
-
-    def _words(self, engine: Engine, question: Question, passage: IndexedText) -> float:
-        terms = terms_of(self._service.analyzer, passage)
-        statistics = engine.words.statistics(question.terms)
-        return engine.lexical_factor(question) * float(score_passages(question.terms, [terms], statistics)[0])
 
     # Learning and testing
 
@@ -387,7 +226,7 @@ class Training:
         runs: dict[str, dict[str, list[str]]] = {"before": {}, "after": {}}
         judgements = {}
         for number, question in enumerate(held_out):
-            looked = self._looked(question)
+            looked = self._asking.looked(question)
             judgements[str(number)] = {str(document): grade for document, grade in question.answers.items()}
             for name, each in (("before", used), ("after", ranker)):
                 runs[name][str(number)] = [str(document) for document in looked.best(each)]

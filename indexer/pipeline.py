@@ -22,23 +22,31 @@ from indexer.records import Stored
 from indexer.store import collections
 from indexer.store import documents as store
 from indexer.store.collections import Collection
-from indexer.store.documents import PreparedDocument, PreparedPassage
+from indexer.store.documents import PreparedDocument, PreparedPassage, Reading
 from indexer.store.fields import checked_metadata
 from indexer.store.sessions import Database
 from indexer.store.storable import is_text
 from indexer.store.tables import KEY_CHARACTERS_MAX, TITLE_CHARACTERS_MAX
-from indexer.store.token_states import Reading
 from indexer.store.vector_bytes import packed
 from indexer.token_states import input_hash, readings
 from search.encoders.base import Transformer
 from search.encoders.fitted.served import Served
-from search.errors import InvalidRecord, ModelUnavailable, NoText
+from search.errors import (
+    EncoderMismatch,
+    InvalidRecord,
+    ModelRefused,
+    ModelUnavailable,
+    NoText,
+    UnknownName,
+)
 from search.text.language import language
 
 log = logging.getLogger(__name__)
 
 BATCH_DOCUMENTS = 32
 BATCH_CHARACTERS = 64_000
+UNOPENED = (ModelUnavailable, ModelRefused, EncoderMismatch, UnknownName)
+"""Why an encoder cannot be opened."""
 MEDIA_TYPE = (
     "^(application|audio|font|haptics|image|message|model|multipart|text|video)"
     "/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}$"
@@ -64,11 +72,11 @@ class Pipeline:
 
     database: Database
     collection: Collection
-    encoder: Transformer
-    """The collection's own."""
+    transformer: Callable[[Collection], Transformer]
+    """Returns the pretrained encoder that a collection is seen through."""
     clock: Clock
     fitted: Callable[[Collection], Served]
-    """Returns an encoder that was fit on it."""
+    """Returns the one that was fit on it."""
 
     def store(self, batch: Sequence[Incoming]) -> list[Stored]:
         """Store documents of distinct keys in one transaction and return what became of each.
@@ -80,75 +88,92 @@ class Pipeline:
         hashes = [content_hash(incoming, self.collection) for incoming in batch]
         while True:
             with self.database.read() as connection:
-                fitted = collections.encoders_of(connection, self.collection)[1:]
+                collections.newest_change(connection, self.collection)  # it may be gone
+                own, *others = collections.encoders_of(connection, self.collection)
                 keys = [incoming.key for incoming in batch]
                 known = store.content_hashes(connection, self.collection.id, keys)
-            prepared = self._prepared(batch, hashes, known, fitted)
-            brought = self._brought(prepared, fitted)
+            prepared = self._prepared(batch, hashes, known, own, others)
+            brought = self._brought(prepared, others)
             try:
                 with self.database.write() as connection:
-                    return store.store(connection, self.collection, prepared, self.clock(), brought)
+                    return store.store(connection, own, prepared, self.clock(), brought)
             except store.ChangedMeanwhile:
-                continue  # another process was faster; look again what is stored
+                continue  # another process was faster; look again what is stored, and read by which encoders
 
-    def _brought(self, prepared: Sequence[PreparedDocument], fitted: Sequence[Collection]) -> dict[int, bool]:
-        """Return fitted encoder -> whether every passage brings its vector."""
-        made = [passage.fitted for document in prepared for passage in document.passages or ()]
-        return {seen.encoder_id: all(seen.encoder_id in each for each in made) for seen in fitted}
+    def _brought(self, prepared: Sequence[PreparedDocument], others: Sequence[Collection]) -> dict[int, bool]:
+        """Return encoder -> whether every passage brings its vector by it."""
+        made = [passage.others for document in prepared for passage in document.passages or ()]
+        return {seen.encoder_id: all(seen.encoder_id in each for each in made) for seen in others}
 
     def _prepared(
         self,
         batch: Sequence[Incoming],
         hashes: Sequence[str],
         known: Mapping[str, str],
-        fitted: Sequence[Collection],
+        own: Collection,
+        others: Sequence[Collection],
     ) -> list[PreparedDocument]:
         pairs = list(zip(batch, hashes, strict=True))
         fresh = [(incoming, digest) for incoming, digest in pairs if known.get(incoming.key) != digest]
-        encoded = {document.key: document for document in self._encoded(fresh, fitted)}
+        encoded = {document.key: document for document in self._encoded(fresh, own, others)}
         return [encoded.get(incoming.key) or _document(incoming, digest, None) for incoming, digest in pairs]
 
     def _encoded(
-        self, fresh: Sequence[tuple[Incoming, str]], fitted: Sequence[Collection]
+        self, fresh: Sequence[tuple[Incoming, str]], own: Collection, others: Sequence[Collection]
     ) -> Iterator[PreparedDocument]:
-        cut = [self._cut(incoming.extracted) for incoming, _ in fresh]
+        encoder = self.transformer(own)
+        cut = [self._cut(incoming.extracted, encoder) for incoming, _ in fresh]
         inputs = [
             passage_input(incoming.extracted.title, piece.heading, text_of(incoming.extracted, piece))
             for (incoming, _), pieces in zip(fresh, cut, strict=True)
             for piece in pieces
         ]
-        read = readings(self.database, self.encoder, self.collection.encoder_id, inputs)
-        others = self._fitted_vectors(list(read), fitted)
+        read = readings(self.database, encoder, own.encoder_id, inputs)
+        by_others = self._read_by_others(list(read), others)
         place = iter(inputs)
         for (incoming, digest), pieces in zip(fresh, cut, strict=True):
             passages = [
-                _passage(incoming.extracted, piece, input_hash(text), read[text], others[text])
+                _passage(incoming.extracted, piece, input_hash(text), read[text], by_others[text])
                 for piece, text in ((piece, next(place)) for piece in pieces)
             ]
             yield _document(incoming, digest, passages)
 
-    def _fitted_vectors(
-        self, inputs: Sequence[str], fitted: Sequence[Collection]
-    ) -> dict[str, dict[int, bytes]]:
-        """Return input -> fitted encoder -> vector; an encoder whose files are damaged makes none."""
-        made: dict[str, dict[int, bytes]] = {text: {} for text in inputs}
-        for seen in fitted if inputs else ():
+    def _read_by_others(
+        self, inputs: Sequence[str], others: Sequence[Collection]
+    ) -> dict[str, dict[int, Reading]]:
+        """Return input -> encoder -> what that makes of it; one that cannot be opened makes nothing."""
+        made: dict[str, dict[int, Reading]] = {text: {} for text in inputs}
+        for seen in others if inputs else ():
             try:
-                vectors = packed(self.fitted(seen).rows(inputs))
-            except ModelUnavailable as error:
+                read = read_by(self.database, seen, self.transformer, self.fitted, inputs)
+            except UNOPENED as error:
                 log.warning("%s", error)
                 continue
-            for text, vector in zip(inputs, vectors, strict=True):
-                made[text][seen.encoder_id] = vector
+            for text in inputs:
+                made[text][seen.encoder_id] = read[text]
         return made
 
-    def _cut(self, extracted: Extracted) -> list[Chunk]:
+    def _cut(self, extracted: Extracted, encoder: Transformer) -> list[Chunk]:
         return chunk(
             extracted,
-            self.encoder.tokenizer.count,
+            encoder.tokenizer.count,
             self.collection.passage_tokens,
             self.collection.overlap_tokens,
         )
+
+
+def read_by(
+    database: Database,
+    seen: Collection,
+    transformer: Callable[[Collection], Transformer],
+    fitted: Callable[[Collection], Served],
+    inputs: Sequence[str],
+) -> dict[str, Reading]:
+    """Return input -> what the encoder that ``seen`` names makes of it, whichever kind it is."""
+    if seen.kind == "transformer":
+        return readings(database, transformer(seen), seen.encoder_id, inputs)
+    vectors = packed(fitted(seen).rows(inputs))
+    return {text: Reading(vector, None) for text, vector in zip(inputs, vectors, strict=True)}
 
 
 def text_of(extracted: Extracted, piece: Chunk) -> str:
@@ -225,7 +250,7 @@ def _storable(character: str) -> bool:
 
 
 def _passage(
-    extracted: Extracted, piece: Chunk, digest: str, reading: Reading, fitted: Mapping[int, bytes]
+    extracted: Extracted, piece: Chunk, digest: str, reading: Reading, others: Mapping[int, Reading]
 ) -> PreparedPassage:
     text = text_of(extracted, piece)
     return PreparedPassage(
@@ -237,8 +262,8 @@ def _passage(
         language=language(text),
         input_hash=digest,
         vector=reading.vector,
-        fitted=fitted,
         states=reading.states,
+        others=others,
     )
 
 

@@ -32,28 +32,29 @@ class Rankers:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = Lock()
-        self._opened: dict[int, tuple[int, Identity, AttentionRanker, str | None]] = {}
-        """Collection -> row, files, what ranks, and what is wrong with the files, if anything."""
+        self._opened: dict[tuple[int, int], tuple[int, Identity, AttentionRanker, str | None]] = {}
+        """Collection and encoder -> row, files, what ranks, and what is wrong with the files, if anything."""
 
     def of(
         self, connection: Connection, found: Collection, encoder: Encoder
     ) -> tuple[AttentionRanker, str | None]:
         """Return what ranks a collection, and why it is not what the database names, where that is so."""
-        trained = rankers.in_use(connection, found)
+        trained, key = rankers.in_use(connection, found), (found.id, found.encoder_id)
         with self._lock:
             if trained is None:
-                self._opened.pop(found.id, None)
+                self._opened.pop(key, None)
                 return Simple(), None
             identity = _identity(self._folder / trained.folder)
-            known = self._opened.get(found.id)
+            known = self._opened.get(key)
             if known is None or known[:2] != (trained.id, identity):
-                known = self._opened[found.id] = (trained.id, identity, *self._open(trained, encoder))
+                known = self._opened[key] = (trained.id, identity, *self._open(trained, encoder))
             return known[2:]
 
     def problems(self, living: Iterable[int]) -> list[str]:
         """Return what is wrong with the attention of living collections; forget the others."""
         with self._lock:
-            self._opened = {id: self._opened[id] for id in living if id in self._opened}
+            ids = set(living)
+            self._opened = {key: opened for key, opened in self._opened.items() if key[0] in ids}
             return [opened[3] for opened in self._opened.values() if opened[3]]
 
     def _open(self, trained: TrainedRanker, encoder: Encoder) -> tuple[AttentionRanker, str | None]:

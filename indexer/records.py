@@ -161,7 +161,7 @@ class TaskInfo:
     kind: str
     collection: str
     options: Mapping[str, Any] | None
-    """Of a fit the encoder and the seed."""
+    """Of a fit the encoder and the seed, of a switch the encoder and whether it is forced."""
     state: TaskState
     done: int
     """Bytes of the task's files read so far; of a training, hundredths of its steps."""
@@ -171,6 +171,8 @@ class TaskInfo:
     unchanged: int
     problems: Sequence[Problem]
     error: Mapping[str, Any] | None
+    report: Mapping[str, Any] | None
+    """What a switch came to."""
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -235,14 +237,41 @@ class FitSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class SwitchSummary:
+    """What became of the switch of a collection to another encoder, and why."""
+
+    collection: str
+    before: str
+    """The collection's own encoder until then."""
+    after: str
+    """The encoder that was to take its place."""
+    adopted: bool
+    """Whether it has."""
+    reason: str
+    passages: int
+    cut: int
+    """Passages that are longer than it reads; their ends count for nothing."""
+    source: Literal["judgements", "texts"]
+    held_out: int
+    """Questions of the test; 0 where it was forced and there are too few to test with."""
+    ndcg_before: float | None = None
+    ndcg_after: float | None = None
+    p_value: float | None = None
+    """How likely chance alone makes such a difference."""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class EncoderInfo:
     """An encoder of a collection."""
 
     name: str
     kind: Literal["transformer", "dense", "sparse"]
-    """Pretrained, or fit on the collection's own passages."""
+    """Pretrained (perhaps tuned), or fit on the collection's own passages."""
     own: bool
-    """Whether the collection was made with it; searches use it unless they name another."""
+    """Whether it is the collection's own; searches use it unless they name another."""
+    former: bool
+    """Whether it was that before the one that is now, and can be again at once."""
     dimension: int
     complete: bool
     """Whether every passage has its vector by it; until then nothing is searched by it."""

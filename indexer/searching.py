@@ -28,7 +28,7 @@ from indexer.token_states import codec_of
 from search.arrays import one_thread_each
 from search.encoders.base import Language, token_encoder
 from search.engine import Answer, Engine
-from search.errors import NotCalibrated, UnknownCollection
+from search.errors import NotCalibrated, UnknownCollection, UnknownEncoder
 from search.model import SearchRequest, SearchResult, SimilarRequest
 from search.question import prepare
 from search.ranking.attention import AttentionRanker, Simple
@@ -120,12 +120,13 @@ class Searching:
         return replace(result, took_ms=(perf_counter() - started) * 1000)
 
     def at_one_state(self, collection: Collection, look: Callable[[Engine, Connection], T]) -> T:
-        """Return what ``look`` sees of one state of a collection."""
+        """Return what ``look`` sees of one state of a collection, through the encoder that it names."""
         return self._of_collection(
             collection.name,
             lambda found: self._at_one_state(
                 found, None, lambda engine, _, connection: look(engine, connection)
             ),
+            collection.encoder,
         )
 
     def _of_collection(self, name: str, ask: Callable[[Collection], T], encoder: str | None = None) -> T:
@@ -154,7 +155,10 @@ class Searching:
         """
         for attempt in count():
             with self._database.read() as connection:
-                found = _seen(connection, asked.name, asked.encoder)
+                try:
+                    found = _seen(connection, asked.name, asked.encoder)
+                except UnknownEncoder:
+                    raise Replaced from None  # it was the collection's own when the question came
                 if (found.id, found.encoder_id) != (asked.id, asked.encoder_id):
                     self.forget(asked)
                     raise Replaced

@@ -39,7 +39,7 @@ from indexer.records import (
 )
 from indexer.searching import Searching
 from indexer.settings import Settings
-from indexer.store import collections, documents, listing, passages, rankers, tasks
+from indexer.store import collections, documents, listing, own_encoder, passages, rankers, tasks
 from indexer.store.collections import Collection
 from indexer.store.filters import compile_filter
 from indexer.store.passages import StoredPassages
@@ -182,6 +182,31 @@ class Service:
             total = tasks.PARTS * len(STEPS)
             return tasks.enqueue_fit(connection, found.name, encoder, seed, total, self.clock())
 
+    def switch_encoder(self, collection: str, encoder: str, force: bool = False) -> TaskInfo:
+        """Enqueue the switch of a collection to another pretrained encoder, which a worker does.
+
+        Raises:
+            UnknownCollection: there is no such collection.
+            InvalidInput: the encoder is its own already.
+        """
+        with self.database.write() as connection:
+            found = collections.get(connection, collection)
+            own_encoder.check_other(found, encoder)
+            total = tasks.PARTS * len(own_encoder.STEPS)
+            return tasks.enqueue_switch(connection, found.name, encoder, force, total, self.clock())
+
+    def roll_back_encoder(self, collection: str) -> list[EncoderInfo]:
+        """Make the former encoder of a collection its own again, at once; return its encoders.
+
+        Raises:
+            UnknownCollection: there is no such collection.
+            InvalidInput: there is no former encoder.
+        """
+        with self.database.write() as connection:
+            found = collections.get(connection, collection)
+            own_encoder.roll_back(connection, found, self.clock())
+            return collections.encoder_infos(connection, collections.get(connection, collection))
+
     def words(
         self, collection: str, ask: str, words: Sequence[str], limit: int = 10, encoder: str | None = None
     ) -> WordsAnswer:
@@ -210,7 +235,7 @@ class Service:
         return self.models.fitted.words(through).neighbourhood(word, limit)
 
     def remove_encoder(self, collection: str, encoder: str) -> None:
-        """Take an encoder that was fit on a collection away from it, with its vectors.
+        """Take an encoder of a collection away from it, with its vectors.
 
         Raises:
             UnknownCollection, UnknownEncoder: there is none.
@@ -222,8 +247,8 @@ class Service:
             mine = [seen for seen in collections.encoders_of(connection, found) if seen.encoder == encoder]
             if encoder in (found.encoder, collections.OWN):
                 raise InvalidInput(
-                    f"{encoder} is what {collection!r} was made with and its passages are cut for; "
-                    "only encoders that were fit on it can be removed"
+                    f"{encoder} is the own encoder of {collection!r}, by which it is searched; "
+                    "only its others can be removed"
                 )
             if not mine:
                 collections.through(connection, found, encoder)  # raises, and says which there are
@@ -287,8 +312,9 @@ class Service:
 
     def pipeline(self, collection: Collection) -> Pipeline:
         """Return what stores documents in a collection."""
-        own = self.models.transformer_of(collection)
-        return Pipeline(self.database, collection, own, self.clock, self.models.fitted.of)
+        transformer = self.models.transformer_of
+        transformer(collection)  # where it cannot be opened, nothing is begun
+        return Pipeline(self.database, collection, transformer, self.clock, self.models.fitted.of)
 
     def put_document(self, collection: str, document: NewDocument) -> Stored:
         """Store one document; when this returns it is committed and searchable.

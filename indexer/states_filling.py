@@ -42,7 +42,8 @@ class Filler:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._places: dict[int, _Place] = {}
+        self._places: dict[tuple[int, int], _Place] = {}
+        """Collection and encoder -> how far."""
 
     def fill(self, collection: Collection, encoder: Encoder) -> bool:
         """Make the states of one batch of passages that lack them; return whether there was one.
@@ -66,9 +67,10 @@ class Filler:
         return bool(batch)
 
     def _place(self, collection: Collection, codec: str) -> _Place:
-        place = self._places.get(collection.id)
+        key = (collection.id, collection.encoder_id)
+        place = self._places.get(key)
         if place is None or place.codec != codec:
-            place = self._places[collection.id] = _Place(codec)
+            place = self._places[key] = _Place(codec)
         return place
 
     def _next(self, collection: Collection, place: _Place) -> list[ReadPassage]:

@@ -6,9 +6,9 @@ The pipeline asks for readings before it stores passages, ``states_filling.py`` 
 import hashlib
 from collections.abc import Iterator, Sequence
 
-from indexer.store.documents import PackedStates
+from indexer.store.documents import PackedStates, Reading
 from indexer.store.sessions import Database
-from indexer.store.token_states import Reading, known_readings
+from indexer.store.token_states import known_readings
 from search.centring import mean_of_all
 from search.encoders.base import Encoder, TokenEncoder, token_encoder
 from search.ranking.token_codec import VERSION, packed

@@ -26,7 +26,7 @@ from search.arrays import Ids, Rows
 from search.artifacts import DamagedArtifact
 from search.centring import centred, passage_mean
 from search.encoders.base import TokenEncoder, token_encoder
-from search.errors import ModelUnavailable, SearchError
+from search.errors import SearchError
 from search.vectors.base import VectorIndex
 from search.vectors.sparse_index import SparseIndex
 
@@ -232,7 +232,8 @@ def _unread(connection: Connection, collection: Collection) -> Iterator[str]:
     """Tell of encoders that have not read all passages, and so are not searched by."""
     for seen in collections.encoders_of(connection, collection):
         if not seen.complete:
-            cure = f"`xunyi train {seen.encoder} -c {seen.name}` goes on"
+            verb = "encoders switch" if seen.kind == "transformer" else "train"
+            cure = f"`xunyi {verb} {seen.encoder} -c {seen.name}` goes on"
             yield f"{seen.name}: the encoder {seen.encoder} has not read all passages; {cure}"
 
 
@@ -285,12 +286,15 @@ def _alike(index: VectorIndex, ids: Ids, rows: Rows) -> bool:
     return np.array_equal(index.vectors(ids), rows)
 
 
-def _fitted(service: Service, connection: Connection, collection: Collection) -> Iterator[Problem]:
-    """The files of every encoder that was fit on the collection are whole."""
+def _others(service: Service, connection: Connection, collection: Collection) -> Iterator[Problem]:
+    """The files of the collection's other encoders are whole."""
     for seen in collections.encoders_of(connection, collection)[1:]:
         try:
-            service.models.fitted.of(seen).opened()
-        except ModelUnavailable as error:
+            if seen.kind == "transformer":
+                service.models.transformer_of(seen)
+            else:
+                service.models.fitted.of(seen).opened()
+        except SearchError as error:
             yield Problem(f"encoder {seen.encoder}", error.code, str(error))
 
 
@@ -323,7 +327,7 @@ def _lexical(service: Service, connection: Connection, collection: Collection) -
         )
 
 
-ROWS: Sequence[Check] = (_passages, _through_each(_vectors), _states, _fitted)
+ROWS: Sequence[Check] = (_passages, _through_each(_vectors), _through_each(_states), _others)
 CACHES: Sequence[Check] = (_through_each(_generation), _lexical)
 CURES = {
     "cache_damaged": "; {maker}",

@@ -10,6 +10,7 @@ goes back, and after a pause it is tried again.  A task fails only by what is in
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from threading import Event, Thread
 from time import monotonic
 from typing import BinaryIO, TypeVar
@@ -26,6 +27,7 @@ from indexer.states_filling import Filler, drop_flawed
 from indexer.store import collections, tasks
 from indexer.store.collections import Collection
 from indexer.store.tasks import Canceled
+from indexer.switching import switch
 from search.child import Step
 from search.errors import CacheLocked, SearchError, StorageFull, StoreBusy, StoreUnavailable
 
@@ -141,7 +143,8 @@ class Worker:
         return any(self._guarded(self._fill, found, FILL_RETRY_SECONDS) for found in living)
 
     def _fill(self, found: Collection) -> bool:
-        return self._filler.fill(found, self._service.models.encoder_of(found))
+        encoder_of = self._service.models.encoder_of
+        return any([self._filler.fill(seen, encoder_of(seen)) for seen in self._pretrained(found)])
 
     def _calibrate_one(self) -> bool:
         with self._service.database.read() as connection:
@@ -152,8 +155,15 @@ class Worker:
         return self._calibrator.calibrate(found, self.stop.is_set)
 
     def _drop_flawed(self, found: Collection) -> bool:
-        drop_flawed(self._service.database, found, self._service.models.encoder_of(found))
+        for seen in self._pretrained(found):
+            drop_flawed(self._service.database, seen, self._service.models.encoder_of(seen))
         return False
+
+    def _pretrained(self, found: Collection) -> list[Collection]:
+        """Return a collection seen through its own encoder and through the former, if it has one."""
+        with self._service.database.read() as connection:
+            seen = collections.encoders_of(connection, found)
+        return [each for each in seen if each.kind == "transformer" and each.complete]
 
     def _for_each(self, work: Callable[[Collection], bool]) -> bool:
         """Do ``work`` for every collection; one that cannot be kept now does not hold up the others."""
@@ -238,7 +248,7 @@ class Worker:
         try:
             if task.kind == tasks.INGEST:
                 return self._ingest(task)
-            self._fit(task)
+            self._learn(task)
             return None
         except (Canceled, Stopped, *PASSING):
             raise
@@ -282,8 +292,8 @@ class Worker:
         told = "nothing could be stored, since all of it was refused; problems has the reasons"
         return {"code": ALL_REFUSED, "detail": told}
 
-    def _fit(self, task: TaskInfo) -> None:
-        """Fit the encoder of a task on its collection; what is uploaded meanwhile does not wait for it."""
+    def _learn(self, task: TaskInfo) -> None:
+        """Fit an encoder or switch to one; what is uploaded meanwhile does not wait for it."""
         kept = monotonic()
 
         def note(_: Step) -> None:
@@ -297,7 +307,13 @@ class Worker:
                 kept = monotonic()
 
         asked = task.options or {}
-        fit(self._service, task.collection, asked["encoder"], asked["seed"], note, task.id)
+        if task.kind == tasks.FITTING:
+            fit(self._service, task.collection, asked["encoder"], asked["seed"], note, task.id)
+            return
+        named, force = asked["encoder"], asked["force"]
+        summary = switch(self._service, task.collection, named, note=note, force=force, task=task.id)
+        with self._service.database.write() as connection:
+            tasks.report(connection, task.id, asdict(summary))
 
     def _opened(self, upload: tasks.Upload) -> BinaryIO:
         try:

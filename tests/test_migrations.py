@@ -22,7 +22,7 @@ SCRIPTS = Path(__file__).parent.parent / "migrations"
 # What people search, sort and page by: in the order of code points, whatever language a server speaks.
 LATER = ("token_states", "rankers", "calibrations", "collection_encoders")
 """Tables that later scripts made."""
-LATER_COLUMNS = ("tasks.options",)
+LATER_COLUMNS = ("tasks.options", "tasks.report")
 COMPARED = {
     ("collections", "name"),
     ("document_fields", "name"),

@@ -1,31 +1,131 @@
-"""``xunyi encoders``: which encoders a collection has, and away with one."""
+"""``xunyi encoders``: which encoders a collection has; away with one; another takes the place of its own."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 from rich.table import Table
 
 from indexer.fitted import kinds
-from indexer.records import EncoderInfo
+from indexer.keeping import keep_caches
+from indexer.records import EncoderInfo, SwitchSummary
 from indexer.shell import options
+from indexer.shell.train import STOPPED, bar
+from indexer.store.tasks import Canceled
+from indexer.switching import switch as run_switch
+from search.errors import InvalidInput
+from search.evaluation.judged import read_judgements
+
+SWITCH, ROLLBACK = "switch", "rollback"
 
 
 @click.command()
+@click.argument("what", metavar="[switch NAME | rollback]", nargs=-1)
 @options.collection_option
-@click.option("--remove", metavar="NAME", help="Take a fitted encoder away, with all its vectors.")
+@click.option("--remove", metavar="NAME", help="Take an encoder away, with all its vectors.")
+@click.option(
+    "--judgements",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A switch is tested with queries.jsonl and qrels.tsv (keys of documents) instead of the texts.",
+)
+@click.option("--force", is_flag=True, help="Switch however the test comes out.")
 @options.json_option
 @options.home_option
-def encoders(collection: str, remove: str | None, as_json: bool, home: str | None) -> int:
-    """List the encoders of a collection: its own, and those that `xunyi train NAME` fit on it."""
+def encoders(
+    what: tuple[str, ...],
+    collection: str,
+    remove: str | None,
+    judgements: Path | None,
+    force: bool,
+    as_json: bool,
+    home: str | None,
+) -> int:
+    """List the encoders of a collection, or let another pretrained one take the place of its own.
+
+    `xunyi encoders switch NAME` has all passages read by the model NAME while the present one serves, asks
+    both the same questions, and adopts it unless it is worse by more than chance.  `xunyi encoders rollback`
+    goes back to the former one at once.
+    """
+    asked = _asked(what)
+    if asked is None or asked == ROLLBACK:
+        if judgements is not None or force:
+            raise InvalidInput("--judgements and --force go with: xunyi encoders switch NAME")
+    elif remove is not None:
+        raise InvalidInput("switch to an encoder and remove one in two commands")
+    if asked not in (None, ROLLBACK):
+        return _switch(collection, what[1], judgements, force, as_json, home)
     with options.service(home) as service:
         if remove is not None:
             service.remove_encoder(collection, remove)
-        found = service.encoders(collection)
+        found = service.encoders(collection) if asked is None else service.roll_back_encoder(collection)
     if as_json:
         options.print_json({"encoders": found})
     else:
         _print(found)
     return 0
+
+
+def _asked(what: Sequence[str]) -> str | None:
+    """Return what is to be done; None for a list.
+
+    Raises:
+        InvalidInput: it is none of what can be.
+    """
+    match list(what):
+        case []:
+            return None
+        case ["switch", _] | ["rollback"]:
+            return what[0]
+    given = " ".join(what)[:100]
+    raise InvalidInput(
+        f"{given!r} cannot be done with encoders; say nothing for a list, `switch NAME` or `rollback`"
+    )
+
+
+def _switch(
+    collection: str, name: str, judgements: Path | None, force: bool, as_json: bool, home: str | None
+) -> int:
+    judged = None if judgements is None else read_judgements(judgements)
+    with options.service(home) as service, bar(options.errors_console) as note:
+        try:
+            summary = run_switch(service, collection, name, judged, note, force=force)
+        except Canceled:
+            options.tell("the switch was canceled; searches go on as before")
+            return STOPPED
+        for left in keep_caches(service, collection) if summary.adopted else ():
+            options.tell(left)
+    if as_json:
+        options.print_json(summary)
+    else:
+        print_switch(summary)
+    return 0 if summary.adopted else STOPPED
+
+
+def print_switch(summary: SwitchSummary) -> None:
+    """Print what became of a switch, and what can be done now."""
+    console = options.Output(highlight=False)
+    read = options.counted(summary.passages, "passage")
+    console.print(f"{summary.collection}: {summary.after} has read {read}", markup=False)
+    if summary.cut:
+        console.print(f"of {summary.cut} it does not read the end, since they are too long for it")
+    if summary.ndcg_before is not None:
+        source = "judged questions" if summary.source == "judgements" else "questions in its own texts"
+        console.print(
+            f"nDCG@10 on {summary.held_out} {source}: {summary.before} {summary.ndcg_before:.4f}, "
+            f"{summary.after} {summary.ndcg_after:.4f}, p = {summary.p_value:.4f}",
+            markup=False,
+        )
+    console.print(summary.reason, markup=False)
+    name, collection = summary.after, summary.collection
+    if summary.adopted:
+        console.print(f"back to {summary.before}: xunyi encoders rollback -c {collection}", markup=False)
+    else:
+        console.print(
+            f"it stays beside {summary.before}: xunyi encoders switch {name} --force -c {collection} adopts "
+            f"it, xunyi encoders --remove {name} -c {collection} drops it",
+            markup=False,
+        )
 
 
 def _print(found: Sequence[EncoderInfo]) -> None:
@@ -34,10 +134,18 @@ def _print(found: Sequence[EncoderInfo]) -> None:
         table.add_column(name, justify="right" if name in ("dimensions", "fit on passages", "of") else "left")
     for info in found:
         fit_on = "" if info.fit_on is None else str(info.fit_on)
-        state = "in use" if info.complete else "not all passages are read; train it again"
-        table.add_row(info.name, info.kind, str(info.dimension), fit_on, str(info.passages), state)
+        table.add_row(info.name, info.kind, str(info.dimension), fit_on, str(info.passages), _state(info))
     console = options.Output(highlight=False)
     console.print(table)
     others = [kind for kind in kinds() if kind not in {info.name for info in found}]
     if others:
         console.print(f"xunyi train can fit: {', '.join(others)}", markup=False)
+
+
+def _state(info: EncoderInfo) -> str:
+    if not info.complete:
+        again = "switch to it again" if info.kind == "transformer" else "train it again"
+        return f"not all passages are read; {again}"
+    if info.own:
+        return "in use, its own"
+    return "former; xunyi encoders rollback goes back to it" if info.former else "in use"

@@ -1,7 +1,7 @@
 """Collections and their encoders: the rows, and the counter that orders a collection's changes."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,6 +20,7 @@ from indexer.store.tables import (
     EncoderRow,
     GenerationRow,
     PassageRow,
+    TokenStatesRow,
 )
 from search.errors import CollectionExists, InvalidInput, UnknownCollection, UnknownEncoder
 from search.registry import nearest
@@ -190,21 +191,19 @@ def encoders_of(connection: Connection, collection: Collection) -> list[Collecti
 def encoder_infos(connection: Connection, collection: Collection) -> list[EncoderInfo]:
     """Return what there is to say of each encoder of a collection, its own first."""
     passages = counts(connection, collection)[1]
-    fit_on = dict(
-        connection.execute(
-            sa.select(CollectionEncoderRow.encoder_id, CollectionEncoderRow.fit_on).where(
-                CollectionEncoderRow.collection_id == collection.id
-            )
-        ).all()
-    )
+    query = sa.select(
+        CollectionEncoderRow.encoder_id, CollectionEncoderRow.fit_on, CollectionEncoderRow.replaced_at
+    ).where(CollectionEncoderRow.collection_id == collection.id)
+    rows = {row.encoder_id: row for row in connection.execute(query)}
     return [
         EncoderInfo(
             name=seen.encoder,
             kind=seen.kind,  # type: ignore[arg-type]  # the column has no other
             own=seen.encoder_id == collection.encoder_id,
+            former=rows[seen.encoder_id].replaced_at is not None,
             dimension=seen.dimension,
             complete=seen.complete,
-            fit_on=fit_on[seen.encoder_id],
+            fit_on=rows[seen.encoder_id].fit_on,
             passages=passages,
             fingerprint=seen.fingerprint,
         )
@@ -290,10 +289,11 @@ def require_encoder(connection: Connection, seen: Collection) -> None:
 
 
 def remove_encoder(connection: Connection, collection: Collection, encoder_id: int) -> None:
-    """Take an encoder that was fit on a collection away from it, with all vectors it made."""
+    """Take an encoder that is not a collection's own away from it, with all it made of passages."""
     passages = sa.select(PassageRow.id).where(PassageRow.collection_id == collection.id)
-    mine = (EmbeddingRow.encoder_id == encoder_id, EmbeddingRow.passage_id.in_(passages))
-    connection.execute(sa.delete(EmbeddingRow).where(*mine))
+    for made in (EmbeddingRow, TokenStatesRow):
+        mine = (made.encoder_id == encoder_id, made.passage_id.in_(passages))
+        connection.execute(sa.delete(made).where(*mine))
     for row in (CollectionEncoderRow, GenerationRow):
         connection.execute(
             sa.delete(row).where(row.collection_id == collection.id, row.encoder_id == encoder_id)
@@ -328,14 +328,16 @@ def living_encoders(connection: Connection) -> set[tuple[int, int]]:
     return {(row.collection_id, row.encoder_id) for row in connection.execute(query)}
 
 
-def fitted_ids(connection: Connection, collection: Collection) -> set[int]:
-    """Return the ids of the encoders that were fit on a collection."""
+def reads_as(connection: Connection, collection: Collection, others: Iterable[int]) -> bool:
+    """Return whether ``collection`` names its own encoder of now, and ``others`` are all the others."""
+    own = sa.select(CollectionRow.encoder_id).where(CollectionRow.id == collection.id)
     query = sa.select(CollectionEncoderRow.encoder_id).where(
-        CollectionEncoderRow.collection_id == collection.id,
-        CollectionEncoderRow.encoder_id
-        != sa.select(CollectionRow.encoder_id).where(CollectionRow.id == collection.id).scalar_subquery(),
+        CollectionEncoderRow.collection_id == collection.id
     )
-    return set(connection.execute(query).scalars())
+    all_of_them = set(connection.execute(query).scalars())
+    return connection.execute(own).scalar() == collection.encoder_id and all_of_them == set(others) | {
+        collection.encoder_id
+    }
 
 
 def move_pointer(connection: Connection, seen: Collection, generation_id: int) -> None:

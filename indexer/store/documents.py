@@ -33,6 +33,14 @@ class PackedStates:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """What an encoder made of a text: its raw vector (float32, little-endian) and states, if any."""
+
+    vector: bytes
+    states: PackedStates | None
+
+
+@dataclass(frozen=True, slots=True)
 class PreparedPassage:
     """A passage ready to be stored, with its raw vector (float32, little-endian)."""
 
@@ -44,10 +52,10 @@ class PreparedPassage:
     language: str
     input_hash: str
     vector: bytes
-    fitted: Mapping[int, bytes] = field(default_factory=dict)
-    """Encoder that was fit on the collection -> the vector by it."""
     states: PackedStates | None = None
     """None where they are not made yet, or the encoder has none."""
+    others: Mapping[int, Reading] = field(default_factory=dict)
+    """What the collection's other encoders make of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +107,7 @@ def store(
     collection: Collection,
     documents: Sequence[PreparedDocument],
     now: datetime,
-    fitted: Mapping[int, bool] | None = None,
+    others: Mapping[int, bool] | None = None,
 ) -> list[Stored]:
     """Store documents of distinct keys and return what became of each, in their order.
 
@@ -107,19 +115,19 @@ def store(
 
     Args:
         connection: of a write transaction.
-        collection: where to.
+        collection: where to, seen through its own encoder.
         documents: read, cut and encoded.
         now: the time.
-        fitted: encoders that were fit on the collection -> whether the passages bring their vectors; one
-            whose files are damaged makes none, and is searched by no longer.
+        others: the collection's other encoders -> whether the passages bring their vectors; one whose files
+            are damaged makes none, and is searched by no longer.
 
     Raises:
         ChangedMeanwhile: a document without passages is no longer stored unchanged, or the collection has
             other encoders now; nothing is stored.
     """
     last = lock(connection, collection)
-    fitted = fitted or {}
-    if collections.fitted_ids(connection, collection) != set(fitted):
+    others = others or {}
+    if not collections.reads_as(connection, collection, others):
         raise ChangedMeanwhile
     known = _known(connection, collection.id, [document.key for document in documents])
     fresh = [document for document in documents if document.key not in known]
@@ -138,7 +146,7 @@ def store(
     removed = _clear(connection, [known[document.key].id for document in changed])
     _update(connection, known, changed, now)
     added = _insert_contents(connection, collection, ids, fresh + changed)
-    unread = [encoder for encoder, brought in fitted.items() if added and not brought]
+    unread = [encoder for encoder, brought in others.items() if added and not brought]
     if unread:
         collections.incomplete(connection, collection, unread)
     changes.record(connection, collection.id, last, removed, added)
@@ -256,20 +264,27 @@ def _insert_contents(
 def _insert_readings(
     connection: Connection, encoder_id: int, ids: Sequence[int], passages: Sequence[PreparedPassage]
 ) -> None:
-    """Insert what the encoder made of passages."""
+    """Insert what the collection's encoders made of passages."""
     places = [{"passage_id": passage_id, "encoder_id": encoder_id} for passage_id in ids]
     pairs = list(zip(places, passages, strict=True))
-    vectors = [place | {"vector": passage.vector} for place, passage in pairs]
-    vectors += [
-        {"passage_id": place["passage_id"], "encoder_id": encoder, "vector": vector}
+    made = [(place, Reading(passage.vector, passage.states)) for place, passage in pairs]
+    made += [
+        ({"passage_id": place["passage_id"], "encoder_id": encoder}, reading)
         for place, passage in pairs
-        for encoder, vector in passage.fitted.items()
+        for encoder, reading in passage.others.items()
     ]
-    connection.execute(sa.insert(EmbeddingRow), vectors)
+    insert_readings(connection, made)
+
+
+def insert_readings(connection: Connection, made: Sequence[tuple[dict[str, int], Reading]]) -> None:
+    """Insert what encoders made of passages, each with its place: passage and encoder."""
+    if made:
+        vectors = [place | {"vector": reading.vector} for place, reading in made]
+        connection.execute(sa.insert(EmbeddingRow), vectors)
     states = [
-        place | {"codec": passage.states.codec, "states": passage.states.packed}
-        for place, passage in pairs
-        if passage.states is not None
+        place | {"codec": reading.states.codec, "states": reading.states.packed}
+        for place, reading in made
+        if reading.states is not None
     ]
     if states:
         connection.execute(sa.insert(TokenStatesRow), states)

@@ -28,18 +28,28 @@ class TrainedRanker:
 
 
 _COLUMNS = sa.select(*(getattr(RankerRow, field.name) for field in fields(TrainedRanker)))
-_IN_USE = _COLUMNS.where(RankerRow.collection_id == sa.bindparam("collection"), RankerRow.in_use)
+_IN_USE = _COLUMNS.where(
+    RankerRow.collection_id == sa.bindparam("collection"),
+    RankerRow.encoder_fingerprint == sa.bindparam("encoder"),
+    RankerRow.in_use,
+)
 
 
 def in_use(connection: Connection, collection: Collection) -> TrainedRanker | None:
-    """Return what ranks the answers of a collection; None for simple attention."""
-    row = connection.execute(_IN_USE, {"collection": collection.id}).one_or_none()
+    """Return what ranks the answers of a collection by its encoder's states; None for simple attention."""
+    row = connection.execute(
+        _IN_USE, {"collection": collection.id, "encoder": collection.fingerprint}
+    ).one_or_none()
     return None if row is None else TrainedRanker(*row)
 
 
 def newest(connection: Connection, collection: Collection, kind: str) -> TrainedRanker | None:
     """Return what a collection was last trained to in one kind, if it was."""
-    mine = (RankerRow.collection_id == collection.id, RankerRow.kind == kind)
+    mine = (
+        RankerRow.collection_id == collection.id,
+        RankerRow.encoder_fingerprint == collection.fingerprint,
+        RankerRow.kind == kind,
+    )
     row = connection.execute(_COLUMNS.where(*mine).order_by(RankerRow.id.desc()).limit(1)).one_or_none()
     return None if row is None else TrainedRanker(*row)
 
@@ -61,15 +71,19 @@ def add(
     row = sa.insert(RankerRow).values(collection_id=collection.id, in_use=use, created_at=now, **values)
     connection.execute(row)
     mine = RankerRow.collection_id == collection.id
-    latest = sa.select(sa.func.max(RankerRow.id)).where(mine).group_by(RankerRow.kind)
+    each = (RankerRow.encoder_fingerprint, RankerRow.kind)
+    latest = sa.select(sa.func.max(RankerRow.id)).where(mine).group_by(*each)
     old = (mine, ~RankerRow.in_use, RankerRow.id.not_in(latest.scalar_subquery()))
     return list(connection.execute(sa.delete(RankerRow).where(*old).returning(RankerRow.folder)).scalars())
 
 
 def use_simple(connection: Connection, collection: Collection) -> None:
-    """Let simple attention rank a collection's answers from now on."""
-    mine = RankerRow.collection_id == collection.id
-    connection.execute(sa.update(RankerRow).where(mine).values(in_use=False))
+    """Let simple attention rank a collection's answers by its encoder's states from now on."""
+    mine = (
+        RankerRow.collection_id == collection.id,
+        RankerRow.encoder_fingerprint == collection.fingerprint,
+    )
+    connection.execute(sa.update(RankerRow).where(*mine).values(in_use=False))
 
 
 def folders(connection: Connection, collection: Collection | None = None) -> Sequence[str]:

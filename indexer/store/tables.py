@@ -138,6 +138,8 @@ class CollectionEncoderRow(Base):
     """How many passages it was fit on; None for a pretrained one."""
     made_of: Mapped[str | None] = mapped_column(String(64))
     """Digest of these passages and of how it was fit on them."""
+    replaced_at: Mapped[datetime | None]
+    """When another took its place as the collection's own; None for those that never were, and for that."""
     created_at: Mapped[datetime]
 
 
@@ -369,6 +371,8 @@ class TaskRow(Base):
     unchanged: Mapped[int] = mapped_column(default=0)
     problems: Mapped[list[dict[str, Any]]]
     error: Mapped[dict[str, Any] | None]
+    report: Mapped[dict[str, Any] | None]
+    """What it came to, of a kind that has more to say than that it ended."""
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]

@@ -22,9 +22,11 @@ from search.errors import TooLarge, UnknownTask
 INGEST = "ingest"
 FITTING = "fitting"
 """An encoder is fit on a collection; ``options`` say which."""
+SWITCHING = "switching"
+"""A collection goes over to another encoder; ``options`` say which."""
 TRAINING = "training"
 """Done by the command that began it, never by a worker."""
-OF_WORKERS = (INGEST, FITTING)
+OF_WORKERS = (INGEST, FITTING, SWITCHING)
 PARTS = 100
 """In how many parts the progress of each step of a training is told."""
 CHUNK_BYTES = 1024 * 1024
@@ -120,9 +122,32 @@ def enqueue_fit(
     connection: Connection, collection: str, encoder: str, seed: int, total: int, now: datetime
 ) -> TaskInfo:
     """Enqueue the fit of an encoder; ``total`` is in what its progress counts."""
-    values = {"kind": FITTING, "collection": collection, "options": {"encoder": encoder, "seed": seed}}
-    made = sa.insert(TaskRow).values(**values, state="enqueued", total=total, problems=[], created_at=now)
+    return _enqueue(connection, FITTING, collection, {"encoder": encoder, "seed": seed}, total, now)
+
+
+def enqueue_switch(
+    connection: Connection, collection: str, encoder: str, force: bool, total: int, now: datetime
+) -> TaskInfo:
+    """Enqueue the switch of a collection to an encoder; ``total`` is in what its progress counts."""
+    return _enqueue(connection, SWITCHING, collection, {"encoder": encoder, "force": force}, total, now)
+
+
+def _enqueue(
+    connection: Connection,
+    kind: str,
+    collection: str,
+    options: dict[str, Any],
+    total: int,
+    now: datetime,
+) -> TaskInfo:
+    values = {"kind": kind, "collection": collection, "options": options, "total": total, "problems": []}
+    made = sa.insert(TaskRow).values(**values, state="enqueued", created_at=now)
     return get(connection, connection.execute(made.returning(TaskRow.id)).scalar_one())
+
+
+def report(connection: Connection, task_id: int, came_to: dict[str, Any]) -> None:
+    """Write down what a task came to."""
+    connection.execute(sa.update(TaskRow).where(TaskRow.id == task_id).values(report=came_to))
 
 
 def begin(connection: Connection, kind: str, collection: str, total: int, now: datetime) -> int:

@@ -12,16 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from indexer.store.collections import Collection, lock
-from indexer.store.documents import PackedStates, in_slices
+from indexer.store.documents import PackedStates, Reading, in_slices
 from indexer.store.tables import EmbeddingRow, PassageRow, TokenStatesRow
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What an encoder made of a text: its raw vector (float32, little-endian) and, if asked for, states."""
-
-    vector: bytes
-    states: PackedStates | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from scipy.sparse import csr_array
 
 from indexer.keeper import Keeper
 from indexer.snapshots import CollectionPicture
-from indexer.store import collections, fitted_vectors, passages
-from indexer.store.documents import ChangedMeanwhile, store
+from indexer.store import collections, later_vectors, passages
+from indexer.store.documents import ChangedMeanwhile, Reading, store
 from indexer.store.tables import ChangeRow
 from indexer.store.vector_bytes import packed, unpacked
 from search.encoders.fitted.served import Served
@@ -51,9 +51,9 @@ def fill(database, notes, seen):
     """Give every passage that lacks one its vector, and let searches use the encoder."""
     with database.write() as connection:
         keys = keys_by_passage(connection, notes)
-        lacking = fitted_vectors.lacking(connection, seen, 100)
-        made = {passage: packed(vector(keys[passage]))[0] for passage in lacking}
-        fitted_vectors.add(connection, seen, made)
+        lacking = later_vectors.lacking(connection, seen, 100)
+        made = {passage: Reading(packed(vector(keys[passage]))[0], None) for passage in lacking}
+        later_vectors.add(connection, seen, made)
         collections.completed(connection, seen)
 
 
@@ -76,15 +76,15 @@ def test_an_encoder_is_searched_by_once_every_passage_has_its_vector(database, n
     with database.read() as connection:
         with pytest.raises(UnknownEncoder, match="no encoder 'words' to search by; it has: toy;"):
             collections.through(connection, notes, "words")
-        waiting = fitted_vectors.lacking(connection, seen, 100)
+        waiting = later_vectors.lacking(connection, seen, 100)
         assert list(waiting.values()) == ["Title of a\ntext of a", "Title of b\ntext of b"]
-        assert fitted_vectors.lacking(connection, seen, 1) == dict(list(waiting.items())[:1])
+        assert later_vectors.lacking(connection, seen, 1) == dict(list(waiting.items())[:1])
     fill(database, notes, seen)
     assert names(database, notes) == [("toy", True), ("words", True)]
     with database.read() as connection:
         assert collections.through(connection, notes, "words").encoder_id == seen.encoder_id
         assert collections.through(connection, notes, "transformer") == notes
-        assert fitted_vectors.lacking(connection, seen, 100) == {}
+        assert later_vectors.lacking(connection, seen, 100) == {}
     found = stored(database, seen)
     assert {key: row.tolist() for key, row in found.items()} == {
         key: pytest.approx(vector(key).toarray()[0].tolist()) for key in "ab"
@@ -98,7 +98,9 @@ def test_what_is_stored_brings_its_vectors_by_all_encoders_of_that_moment(databa
         put(database, notes, document("c"))
     assert names(database, notes) == [("toy", True), ("words", False)]
     prepared = document("c")
-    prepared.passages[0] = replace(prepared.passages[0], fitted={seen.encoder_id: packed(vector("c"))[0]})
+    prepared.passages[0] = replace(
+        prepared.passages[0], others={seen.encoder_id: Reading(packed(vector("c"))[0], None)}
+    )
     with database.write() as connection:
         store(connection, notes, [prepared], NOW, {seen.encoder_id: True})
     fill(database, notes, seen)
@@ -196,7 +198,9 @@ def test_sparse_vectors_are_searched_as_rows_as_a_generation_and_with_a_tail(dat
     assert (generation is not None) is folded
     assert hits == [("a", pytest.approx(0.6))]  # what shares no word with the question is no answer
     prepared = document("c")
-    prepared.passages[0] = replace(prepared.passages[0], fitted={seen.encoder_id: packed(vector("a"))[0]})
+    prepared.passages[0] = replace(
+        prepared.passages[0], others={seen.encoder_id: Reading(packed(vector("a"))[0], None)}
+    )
     with database.write() as connection:
         store(connection, notes, [prepared], NOW, {seen.encoder_id: True})
     assert found()[1] == [("a", pytest.approx(0.6)), ("c", pytest.approx(0.6))]
@@ -229,13 +233,13 @@ def test_vectors_come_back_from_their_bytes(sparse):
 
 
 def test_passages_to_learn_from_come_document_by_document_in_reading_order(database, monkeypatch):
-    monkeypatch.setattr(fitted_vectors, "_BLOCK_ROWS", 2)
+    monkeypatch.setattr(later_vectors, "_BLOCK_ROWS", 2)
     notes = new_collection(database)
     put(database, notes, document("a", "first", "second", "third"), document("b", title=""))
     put(database, new_collection(database, "other"), document("c"))
     put(database, notes, document("a", "changed", "again"))
     with database.read() as connection:
-        found = list(fitted_vectors.learning_passages(connection, notes.id))
+        found = list(later_vectors.learning_passages(connection, notes.id))
     assert [(each.document, each.heading, each.text) for each in found] == [
         (0, "Title of a", "changed"),
         (0, "Title of a", "again"),

@@ -70,6 +70,7 @@ def test_a_task_is_told_from_its_beginning_to_its_end(database):
         unchanged=0,
         problems=[],
         error=None,
+        report=None,
         created_at=NOW,
         started_at=None,
         finished_at=None,

@@ -47,7 +47,7 @@ def notes(database):
 
 def store(database, collection, encoder, *texts):
     """Put a document for each text through the pipeline, under its text."""
-    pipeline = Pipeline(database, collection, encoder, lambda: NOW, lambda _: None)
+    pipeline = Pipeline(database, collection, lambda _: encoder, lambda: NOW, lambda _: None)
     return pipeline.store(
         [
             Incoming(text[:100], Extracted(text=text, title="T", media_type="text/plain"), "api")

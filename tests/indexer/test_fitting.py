@@ -196,7 +196,7 @@ def test_damaged_files_are_told_and_lose_no_document(service, capsys):
 
 
 def test_removing_it_takes_its_vectors_and_files_away(service):
-    with pytest.raises(InvalidInput, match="is what 'birds' was made with"):
+    with pytest.raises(InvalidInput, match="is the own encoder of 'birds'"):
         service.remove_encoder("birds", "multilingual-e5-small")
     with pytest.raises(UnknownEncoder, match="it has: multilingual-e5-small, lsi, tfidf"):
         service.remove_encoder("birds", "lstm")

@@ -73,3 +73,39 @@ def test_the_collection_s_own_encoder_stays_and_others_must_be_known(client, she
     assert client.post(f"{shelf}/search", json=attention).status_code == 404
     own = {"query": "heron", "mode": "attention", "encoder": "transformer"}
     assert client.post(f"{shelf}/search", json=own).json["hits"][0]["key"] == "heron"
+
+
+def test_another_encoder_takes_the_place_and_gives_it_back(client, shelf, work):
+    answer = client.post(f"{shelf}/encoders/switch", json={"name": "minilm-en", "force": True})
+    assert answer.status_code == 202
+    task = answer.headers["Location"]
+    assert client.get(task).json["options"] == {"encoder": "minilm-en", "force": True}
+    assert client.get(task).json["report"] is None
+    work()
+    ended = client.get(task).json
+    assert (ended["state"], ended["report"]["after"]) == ("succeeded", "minilm-en")
+    own, former = client.get(f"{shelf}/encoders").json["encoders"]
+    assert (own["name"], own["own"], own["former"]) == ("minilm-en", True, False)
+    assert (former["name"], former["own"], former["former"]) == ("multilingual-e5-small", False, True)
+    asked = {"query": "a young falcon", "mode": "dense"}
+    by_own = client.post(f"{shelf}/search", json=asked).json["hits"]
+    by_former = client.post(f"{shelf}/search", json=asked | {"encoder": "multilingual-e5-small"}).json["hits"]
+    assert by_own[0]["key"] == by_former[0]["key"] == "falcon" and by_own != by_former
+    back = client.post(f"{shelf}/encoders/rollback")
+    assert back.status_code == 200
+    assert [(each["name"], each["own"]) for each in back.json["encoders"]] == [
+        ("multilingual-e5-small", True),
+        ("minilm-en", False),
+    ]
+    assert client.post(f"{shelf}/search", json=asked).json["hits"] == by_former
+    assert client.delete(f"{shelf}/encoders/minilm-en").status_code == 204
+    refused = client.post(f"{shelf}/encoders/rollback")
+    assert refused.status_code == 422 and "no former encoder" in refused.json["detail"]
+    for body, part in (
+        ({"name": "transformer"}, "already"),
+        ({"name": 7}, "name"),
+        ({"name": "minilm-en", "force": "yes"}, "force"),
+    ):
+        wrong = client.post(f"{shelf}/encoders/switch", json=body)
+        assert wrong.status_code in (400, 422) and part in wrong.json["detail"], wrong.json
+    assert client.post("/v1/collections/nowhere/encoders/switch", json={"name": "x"}).status_code == 404

@@ -50,6 +50,27 @@ def test_an_encoder_is_learned_compared_and_removed(client, birds, work):
     assert list(columns(client.get(birds, query_string={"q": "heron"}))) == ["multilingual-e5-small"]
 
 
+def test_another_model_takes_over_and_gives_back(client, birds, work):
+    assert "Switch to another pretrained model" in text_of(client.get(birds))
+    data = {"form_token": form_token(client), "name": " minilm-en ", "force": "on"}
+    sent = client.post(f"{birds}/switch", data=data)
+    assert sent.status_code == 303
+    work()
+    task = client.get(sent.headers["Location"])
+    assert "minilm-en was adopted" in text_of(task)
+    page = text_of(client.get(birds))
+    assert "minilm-en pretrained 384 dimensions searches use it" in page
+    assert "multilingual-e5-small pretrained 384 dimensions the former one" in page
+    back = client.post(f"{birds}/rollback", data={"form_token": form_token(client)})
+    assert back.status_code == 303
+    page = text_of(client.get(birds, query_string={"lang": "zh"}))
+    assert "multilingual-e5-small 预训练 384 维 搜索用它" in page and "换回它" in page
+    client.post(f"{birds}/remove", data={"form_token": form_token(client), "name": "minilm-en"})
+    assert "the former one" not in text_of(client.get(birds, query_string={"lang": "en"}))
+    own = client.post(f"{birds}/switch", data={"form_token": form_token(client), "name": "transformer"})
+    assert own.status_code in (400, 422) and "already" in text_of(own)
+
+
 def test_it_speaks_chinese(client, birds):
     page = client.get(birds, query_string={"lang": "zh", "q": "苍鹭"})
     assert "集合 birds 的编码器" in text_of(page) and "并排比较" in text_of(page)

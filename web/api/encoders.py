@@ -1,11 +1,11 @@
-"""The encoders of a collection: list, fit, remove."""
+"""The encoders of a collection: list, fit, switch, remove."""
 
 from flask import Response, url_for
 
 from indexer.records import TaskInfo
 from web.api.blueprint import api_part
 from web.api.replies import reply, reply_list, reply_nothing
-from web.api.schemas import CollectionPath, EncoderList, EncoderPath, FitBody, answer_of
+from web.api.schemas import CollectionPath, EncoderList, EncoderPath, FitBody, SwitchBody, answer_of
 from web.service import service
 
 part = api_part("encoders", "What turns the texts of a collection into vectors.")
@@ -28,8 +28,29 @@ def fit_encoder(path: CollectionPath, body: FitBody) -> Response:
     return reply(task, 202, url_for("tasks.get_task", task_id=task.id))
 
 
+@part.post(
+    "/collections/<collection>/encoders/switch", responses={202: answer_of(TaskInfo, "The task that does it")}
+)
+def switch_encoder(path: CollectionPath, body: SwitchBody) -> Response:
+    """Have another pretrained encoder read all passages, and make it the collection's own if it is no worse.
+
+    The report of the task says what its test found.
+    """
+    task = service().switch_encoder(path.collection, body.name, body.force)
+    return reply(task, 202, url_for("tasks.get_task", task_id=task.id))
+
+
+@part.post(
+    "/collections/<collection>/encoders/rollback",
+    responses={200: answer_of(EncoderList, "Its own encoder first")},
+)
+def roll_back_encoder(path: CollectionPath) -> Response:
+    """Make the collection's former encoder its own again, at once."""
+    return reply_list("encoders", service().roll_back_encoder(path.collection))
+
+
 @part.delete("/collections/<collection>/encoders/<encoder>", responses={204: {"description": "It is gone"}})
 def remove_encoder(path: EncoderPath) -> Response:
-    """Take an encoder that was fit on a collection away from it, with its vectors."""
+    """Take an encoder that is not the collection's own away from it, with its vectors."""
     service().remove_encoder(path.collection, path.encoder)
     return reply_nothing()

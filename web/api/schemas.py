@@ -133,6 +133,13 @@ class FitBody(Body):
     seed: int = Field(default=0, ge=0, lt=2**31, description="Of all draws")
 
 
+class SwitchBody(Body):
+    """A pretrained encoder that is to take the place of a collection's own."""
+
+    name: str
+    force: bool = Field(default=False, description="Adopt it however its test comes out")
+
+
 class WordsBody(Body):
     """A question about words."""
 

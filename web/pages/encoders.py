@@ -1,4 +1,4 @@
-"""The encoders of a collection: fit one, take one away, and see what each finds for the same question."""
+"""The encoders of a collection: fit, switch, take away, and see what each finds for the same question."""
 
 from dataclasses import dataclass
 
@@ -50,6 +50,20 @@ def fit(collection: str) -> ResponseReturnValue:
     """Have the encoder fit that the form names, and lead to the page that shows how far that is."""
     task = service().fit_encoder(collection, _named())
     return redirect(url_for("uploads_page.task", task_id=task.id), 303)
+
+
+@pages.post("/collections/<collection>/encoders/switch")
+def switch(collection: str) -> ResponseReturnValue:
+    """Have the collection go over to the encoder that the form names, and lead to how far that is."""
+    task = service().switch_encoder(collection, _named().strip(), "force" in request.form)
+    return redirect(url_for("uploads_page.task", task_id=task.id), 303)
+
+
+@pages.post("/collections/<collection>/encoders/rollback")
+def roll_back(collection: str) -> ResponseReturnValue:
+    """Go back to the collection's former encoder, and show which it has."""
+    service().roll_back_encoder(collection)
+    return redirect(url_for(".encoders", collection=collection), 303)
 
 
 @pages.post("/collections/<collection>/encoders/remove")

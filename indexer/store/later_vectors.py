@@ -1,4 +1,4 @@
-"""The vectors of encoders that were fit on a collection: which are missing, and those that are made.
+"""The vectors of encoders that came to a collection later: which are missing, and those that are made.
 
 A passage that is stored brings its vectors with it, by all encoders the collection has at that moment; those
 that were there before an encoder came are read afterwards, a batch at a time.
@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from indexer.chunking import context, passage_input
 from indexer.store.collections import Collection, lock, require_encoder
-from indexer.store.documents import in_slices
+from indexer.store.documents import Reading, in_slices, insert_readings
 from indexer.store.tables import EmbeddingRow, PassageRow
 from search.encoders.fitted.base import LearningPassage
 
@@ -59,8 +59,20 @@ def lacking(connection: Connection, seen: Collection, limit: int) -> dict[int, s
     return {row.id: passage_input(row.title, row.heading, row.text) for row in connection.execute(query)}
 
 
-def add(connection: Connection, seen: Collection, vectors: Mapping[int, bytes]) -> None:
-    """Give passages their vectors by an encoder; those deleted or read meanwhile are left out.
+def missing(connection: Connection, seen: Collection) -> int:
+    """Return how many passages have no vector by an encoder."""
+    there = (
+        sa.select(sa.func.count())
+        .select_from(EmbeddingRow)
+        .join(PassageRow, PassageRow.id == EmbeddingRow.passage_id)
+        .where(PassageRow.collection_id == seen.id, EmbeddingRow.encoder_id == seen.encoder_id)
+    )
+    everything = sa.select(sa.func.count()).where(PassageRow.collection_id == seen.id)
+    return connection.execute(everything).scalar_one() - connection.execute(there).scalar_one()
+
+
+def add(connection: Connection, seen: Collection, made: Mapping[int, Reading]) -> None:
+    """Give passages what an encoder made of them; those deleted or read meanwhile are left out.
 
     Raises:
         UnknownCollection, UnknownEncoder: one of them was deleted in the meantime.
@@ -68,15 +80,11 @@ def add(connection: Connection, seen: Collection, vectors: Mapping[int, bytes]) 
     lock(connection, seen)  # so that no passage goes between the look and the insert
     require_encoder(connection, seen)
     waiting: set[int] = set()
-    for part in in_slices(list(vectors)):
+    for part in in_slices(list(made)):
         living = sa.select(PassageRow.id).where(PassageRow.id.in_(part))
         there = sa.select(EmbeddingRow.passage_id).where(
             EmbeddingRow.passage_id.in_(part), EmbeddingRow.encoder_id == seen.encoder_id
         )
         waiting |= set(connection.execute(living).scalars()) - set(connection.execute(there).scalars())
-    rows = [
-        {"passage_id": passage, "encoder_id": seen.encoder_id, "vector": vectors[passage]}
-        for passage in sorted(waiting)
-    ]
-    if rows:
-        connection.execute(sa.insert(EmbeddingRow), rows)
+    places = [{"passage_id": passage, "encoder_id": seen.encoder_id} for passage in sorted(waiting)]
+    insert_readings(connection, [(place, made[place["passage_id"]]) for place in places])

@@ -1,0 +1,223 @@
+"""Another encoder takes the place of a collection's own: built beside it, tested against it, adopted or not.
+
+While the old one serves, all passages are read by the new one, and what is stored meanwhile is read by both.
+Then both answer held-out questions, and the new one takes the place unless it is worse by more than chance.
+That is one transaction, and so is the way back, since the former encoder stays and goes on reading.
+
+Killed at any moment it loses nothing: what was read stays read, and until the last transaction nothing that
+is searched by has changed.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import replace
+from time import monotonic, perf_counter, sleep
+
+import numpy as np
+
+from indexer.asking import Asked, Asking
+from indexer.chunking import passage_input
+from indexer.filling import fill, told
+from indexer.records import SwitchSummary
+from indexer.service import Service
+from indexer.store import collections, own_encoder, passages
+from indexer.store.collections import Collection
+from indexer.store.own_encoder import ENCODING, FOLDING, PREPARING, STEPS, TESTING
+from indexer.training_tasks import POLL_SECONDS, Note, alone, as_task, noted
+from search.child import Step
+from search.errors import CacheLocked, InvalidInput
+from search.evaluation.judged import Judged
+from search.evaluation.measures import by_query
+from search.evaluation.paired import p_value
+from search.ranking.attention import AttentionRanker
+
+TESTED_MAX, TESTED_MIN = 300, 20
+"""Questions of the test."""
+SIGNIFICANT = 0.05
+"""How unlikely a loss by chance alone must be for it to count as one."""
+MEASURE = "nDCG@10"
+FOLDED_SECONDS = 120.0
+"""How long to wait for another process to fold; searches scan the rows until then."""
+
+
+def switch(
+    service: Service,
+    collection: str,
+    encoder: str,
+    judged: Judged | None = None,
+    note: Note = lambda _: None,
+    *,
+    force: bool = False,
+    task: int | None = None,
+) -> SwitchSummary:
+    """Have a collection read by another pretrained encoder, and make that its own if it is no worse.
+
+    One that was not adopted stays beside the collection's own, to be compared with it or removed.
+
+    Args:
+        service: of the data folder.
+        collection: whose encoder it shall be.
+        encoder: its name, as for a new collection.
+        judged: questions and the keys of documents that answer them; None for the texts' own questions.
+        note: told about every step; may raise to stop, and another time it goes on from there.
+        force: adopt it however its test comes out.
+        task: which a worker has taken; None to make one.
+
+    Raises:
+        UnknownCollection: there is no such collection.
+        UnknownName, ModelUnavailable, ModelRefused: the encoder cannot be had.
+        InvalidInput: it is the collection's own, or there are too few questions to test with.
+        Canceled: the task was stopped.
+    """
+    started = perf_counter()
+    with service.database.read() as connection:
+        found = collections.get(connection, collection)
+    own_encoder.check_other(found, encoder)
+    with alone(service, note), _steps(service, found, note, task) as step:
+        summary = Switching(service, found, encoder, judged, step).run(force)
+    return replace(summary, seconds=perf_counter() - started)
+
+
+def _steps(service: Service, found: Collection, note: Note, task: int | None) -> AbstractContextManager[Note]:
+    if task is None:
+        return as_task(service, found, STEPS, note)
+    return nullcontext(noted(service, task, STEPS, note))
+
+
+class Switching:
+    """One switch of one collection."""
+
+    def __init__(
+        self, service: Service, found: Collection, encoder: str, judged: Judged | None, step: Note
+    ) -> None:
+        self._service = service
+        self._found = found
+        self._encoder = encoder
+        self._judged = judged
+        self._step = step
+
+    def run(self, force: bool) -> SwitchSummary:
+        """Read, test, and adopt if that may be."""
+        seen = self._brought()
+        fill(self._service, seen, own_encoder.all_read, told(self._step, ENCODING))
+        self._fold(seen)
+        summary = self._tested(seen, force)
+        if summary.adopted:
+            with self._service.database.write() as connection:
+                own_encoder.adopt(connection, seen, self._service.clock())
+        return summary
+
+    def _brought(self) -> Collection:
+        """Give the collection the encoder; from now on what is stored is read by it, too."""
+        service = self._service
+        self._step(Step(PREPARING, 0, 1))
+        opened = service.models.encoder(self._encoder)
+        now = service.clock()
+        with service.database.write() as connection:
+            encoder_id = collections.ensure_encoder(
+                connection, self._encoder, opened.fingerprint, opened.dimension, now
+            )
+            return own_encoder.bring(connection, self._found, encoder_id, now)
+
+    def _fold(self, seen: Collection) -> None:
+        """Build the encoder's first generation, or wait for who keeps the caches to have built it."""
+        service, patience = self._service, monotonic() + FOLDED_SECONDS
+        while monotonic() < patience:
+            self._step(Step(FOLDING, 0, 1))
+            with service.database.read() as connection:
+                now = collections.through(connection, self._found, seen.encoder)
+            if now.active_generation_id is not None:
+                return
+            with (
+                suppress(CacheLocked),
+                service.cache_lock.held("xunyi encoders switch", service.clock()),
+            ):
+                service.keeper.fold(seen, service.models.encoder_of(seen))
+                return
+            sleep(POLL_SECONDS)
+
+    # The test
+
+    def _tested(self, seen: Collection, force: bool) -> SwitchSummary:
+        """Compare both encoders by the way people search: attention over what each of them finds."""
+        asking = [Asking(self._service, each, np.random.default_rng(0)) for each in (self._found, seen)]
+        asked = asking[0].judged_questions(self._judged) if self._judged else asking[0].own_questions()
+        asked = asked[:TESTED_MAX]
+        source = "judged questions whose answers are stored" if self._judged else "questions in its texts"
+        summary = SwitchSummary(
+            collection=self._found.name,
+            before=self._found.encoder,
+            after=seen.encoder,
+            adopted=force,
+            reason=f"{seen.encoder} was adopted untested, as was asked for",
+            passages=self._count(),
+            cut=self._cut(seen),
+            source="judgements" if self._judged else "texts",
+            held_out=len(asked),
+        )
+        if len(asked) < TESTED_MIN:
+            if force:
+                return replace(summary, held_out=0)
+            raise InvalidInput(
+                f"{self._found.name!r} has {len(asked)} {source}, too few to test {seen.encoder} with: at "
+                f"least {TESTED_MIN} are needed; judge some (--judgements), or adopt it untested (--force)",
+                questions=len(asked),
+            )
+        before, after = self._measured(asked, asking)
+        means = [float(np.mean(list(values.values()))) for values in (before, after)]
+        adopted, reason = verdict(before, after, seen.encoder, self._found.encoder)
+        if force and not adopted:
+            reason = f"{reason}; it was adopted all the same, as was asked for"
+        return replace(
+            summary,
+            adopted=adopted or force,
+            reason=reason,
+            ndcg_before=means[0],
+            ndcg_after=means[1],
+            p_value=p_value(before, after),
+        )
+
+    def _measured(self, asked: Sequence[Asked], asking: Sequence[Asking]) -> list[Mapping[str, float]]:
+        rankers = [self._ranker(each) for each in asking]
+        runs: list[dict[str, list[str]]] = [{} for _ in asking]
+        judgements = {}
+        for number, question in enumerate(asked):
+            judgements[str(number)] = {str(document): grade for document, grade in question.answers.items()}
+            for each, ranker, run in zip(asking, rankers, runs, strict=True):
+                run[str(number)] = [str(document) for document in each.looked(question).best(ranker)]
+            self._step(Step(TESTING, number + 1, len(asked)))
+        return [by_query(judgements, run)[MEASURE] for run in runs]
+
+    def _ranker(self, asking: Asking) -> AttentionRanker:
+        with self._service.database.read() as connection:
+            return self._service.rankers.of(connection, asking.seen, asking.encoder)[0]
+
+    def _count(self) -> int:
+        with self._service.database.read() as connection:
+            return passages.count(connection, self._found.id)
+
+    def _cut(self, seen: Collection) -> int:
+        """Return how many passages are longer than the encoder reads."""
+        encoder = self._service.models.transformer_of(seen)
+        count, most = encoder.tokenizer.count, encoder.max_tokens
+        with self._service.database.read() as connection:
+            texts = passages.all_indexed_texts(connection, seen.id)
+            return sum(count(passage_input(each.title, each.heading, each.text)) > most for each in texts)
+
+
+def verdict(
+    before: Mapping[str, float], after: Mapping[str, float], encoder: str, own: str
+) -> tuple[bool, str]:
+    """Return whether an encoder may take the place of the collection's own, and why, in a sentence.
+
+    It may unless it is worse by more than chance: who asks for it has reasons that no question tells.
+    """
+    gained = float(np.mean([after[each] - before[each] for each in before]))
+    chance = p_value(before, after)
+    figures = f"{MEASURE} on {len(before)} questions is {gained:+.4f} against {own} (p = {chance:.4f})"
+    if gained < 0 and chance <= SIGNIFICANT:
+        return False, f"{encoder} was not adopted: {figures}, which is worse by more than chance"
+    if gained > 0 and chance <= SIGNIFICANT:
+        return True, f"{encoder} was adopted: {figures}, which is better by more than chance"
+    word = "better" if gained > 0 else "worse" if gained < 0 else "different"
+    return True, f"{encoder} was adopted: {figures}, which is {word} by no more than chance"
