@@ -8,7 +8,7 @@ from indexer.store.collections import Collection
 from search.arrays import one_thread_each
 from search.artifacts import DamagedArtifact
 from search.encoders.fitted.base import FittedEncoder
-from search.encoders.fitted.catalog import OPENERS
+from search.encoders.fitted.catalog import LEARN_ON, OPENERS
 from search.encoders.fitted.fitting import FITTING, open_fitted
 from search.encoders.fitted.served import Served
 from search.encoders.fitted.words import Words
@@ -34,6 +34,14 @@ def checked_kind(kind: str) -> str:
             f"choose one of: {', '.join(kinds())}"
         )
     return kind
+
+
+def checked_to_learn_on(kind: str) -> None:
+    """Raise ``InvalidInput`` for a kind that cannot start from the fit before."""
+    if kind not in LEARN_ON:
+        raise InvalidInput(
+            f"{kind} always learns anew; only {' and '.join(LEARN_ON)} can continue from the fit before"
+        )
 
 
 def folder_name(kind: str, fingerprint: str) -> str:
@@ -67,10 +75,14 @@ class FittedEncoders:
         with self._lock:
             known = self._words.get(key)
             if known is None or known[0] != seen.fingerprint:
-                self._read(seen)  # proves the files, which may have changed since they were opened
-                folder = self._folder / folder_name(seen.encoder, seen.fingerprint)
+                folder = self.proved(seen)  # the files may have changed since they were opened
                 known = self._words[key] = (seen.fingerprint, Words(folder, self._analyzer))
             return known[1]
+
+    def proved(self, seen: Collection) -> Path:
+        """Return the folder of a fit after checking every byte of it; raise ``ModelUnavailable``."""
+        self._read(seen)
+        return self._folder / folder_name(seen.encoder, seen.fingerprint)
 
     def _open(self, seen: Collection) -> FittedEncoder:
         key = (seen.id, seen.encoder)

@@ -16,7 +16,7 @@ from indexer import bulk
 from indexer import words as about_words
 from indexer.cache_lock import CacheLock
 from indexer.clock import Clock, utc_now
-from indexer.fitted import STEPS, FittedEncoders, checked_kind, folder_name
+from indexer.fitted import STEPS, FittedEncoders, checked_kind, checked_to_learn_on, folder_name
 from indexer.keeper import Keeper
 from indexer.models import Models
 from indexer.pipeline import Incoming, Pipeline, checked
@@ -169,18 +169,23 @@ class Service:
             found = collections.get(connection, collection)
             return collections.encoder_infos(connection, found)
 
-    def fit_encoder(self, collection: str, encoder: str, seed: int = 0) -> TaskInfo:
+    def fit_encoder(
+        self, collection: str, encoder: str, seed: int = 0, *, learn_on: bool = False
+    ) -> TaskInfo:
         """Enqueue the fit of an encoder on a collection, which a worker does.
 
         Raises:
             UnknownCollection: there is no such collection.
-            InvalidInput: no encoder of this name can be fit.
+            InvalidInput: no encoder of this name can be fit, or it cannot start from the fit before.
         """
         checked_kind(encoder)
+        if learn_on:
+            checked_to_learn_on(encoder)
         with self.database.write() as connection:
             found = collections.get(connection, collection)
             total = tasks.PARTS * len(STEPS)
-            return tasks.enqueue_fit(connection, found.name, encoder, seed, total, self.clock())
+            options = {"encoder": encoder, "seed": seed} | ({"continue": True} if learn_on else {})
+            return tasks.enqueue_fit(connection, found.name, options, total, self.clock())
 
     def words(
         self, collection: str, ask: str, words: Sequence[str], limit: int = 10, encoder: str | None = None

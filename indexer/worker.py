@@ -297,7 +297,15 @@ class Worker:
                 kept = monotonic()
 
         asked = task.options or {}
-        fit(self._service, task.collection, asked["encoder"], asked["seed"], note, task.id)
+        fit(
+            self._service,
+            task.collection,
+            asked["encoder"],
+            asked["seed"],
+            note,
+            task.id,
+            learn_on=asked.get("continue", False),
+        )
 
     def _opened(self, upload: tasks.Upload) -> BinaryIO:
         try:

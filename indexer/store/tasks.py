@@ -6,7 +6,7 @@ found half done when the lock changes hands is simply begun again, and skips wha
 """
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, BinaryIO
@@ -117,10 +117,10 @@ def begin_again(connection: Connection, now: datetime) -> None:
 
 
 def enqueue_fit(
-    connection: Connection, collection: str, encoder: str, seed: int, total: int, now: datetime
+    connection: Connection, collection: str, options: Mapping[str, Any], total: int, now: datetime
 ) -> TaskInfo:
     """Enqueue the fit of an encoder; ``total`` is in what its progress counts."""
-    values = {"kind": FITTING, "collection": collection, "options": {"encoder": encoder, "seed": seed}}
+    values = {"kind": FITTING, "collection": collection, "options": options}
     made = sa.insert(TaskRow).values(**values, state="enqueued", total=total, problems=[], created_at=now)
     return get(connection, connection.execute(made.returning(TaskRow.id)).scalar_one())
 

@@ -131,6 +131,9 @@ class FitBody(Body):
 
     name: str
     seed: int = Field(default=0, ge=0, lt=2**31, description="Of all draws")
+    learn_on: bool = Field(
+        default=False, alias="continue", description="Word2vec: start from the fit in use, instead of anew"
+    )
 
 
 class WordsBody(Body):

@@ -26,6 +26,9 @@ TRAINERS: Registry[None] = Registry(
 )
 """``TRAINERS.create(kind, fit=Fit(...))`` runs a ``Trainer``."""
 
+LEARN_ON = ("word2vec-cbow", "word2vec-skipgram")
+"""Kinds that can start from what the fit before has learned."""
+
 OPENERS: Registry[FittedEncoder] = Registry(
     "fitted encoder",
     {
