@@ -8,7 +8,7 @@ from indexer.store.collections import Collection
 from search.arrays import one_thread_each
 from search.artifacts import DamagedArtifact
 from search.encoders.fitted.base import FittedEncoder
-from search.encoders.fitted.catalog import LEARN_ON, OPENERS
+from search.encoders.fitted.catalog import IMPORTED, LEARN_ON, TRAINERS
 from search.encoders.fitted.fitting import FITTING, open_fitted
 from search.encoders.fitted.served import Served
 from search.encoders.fitted.words import Words
@@ -23,12 +23,16 @@ STEPS = (READING, FITTING, ENCODING)
 
 def kinds() -> list[str]:
     """Return the kinds of encoder that can be fit."""
-    return list(OPENERS.targets)
+    return [kind for kind in TRAINERS.targets if kind != IMPORTED]
 
 
 def checked_kind(kind: str) -> str:
     """Return ``kind``; raise ``InvalidInput`` for one that there is not."""
-    if kind not in OPENERS.targets:
+    if kind == IMPORTED:
+        raise InvalidInput(
+            f"{IMPORTED} are made elsewhere; `xunyi words import FILE` makes an encoder of them"
+        )
+    if kind not in kinds():
         raise InvalidInput(
             f"no encoder {kind[:100]!r} can be fit on a collection{slip(kind, kinds())}; "
             f"choose one of: {', '.join(kinds())}"
@@ -97,9 +101,10 @@ class FittedEncoders:
         try:
             return open_fitted(seen.encoder, folder, seen.fingerprint, self._analyzer)
         except DamagedArtifact as damage:
+            cure = "words import FILE" if seen.encoder == IMPORTED else f"train {seen.encoder}"
             raise ModelUnavailable(
                 f"the files of the encoder {seen.encoder!r} of {seen.name!r} are out of use ({damage}); "
-                f"`xunyi train {seen.encoder} -c {seen.name}` makes them anew",
+                f"`xunyi {cure} -c {seen.name}` makes them anew",
                 encoder=seen.encoder,
             ) from None
 

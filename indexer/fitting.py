@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import BinaryIO
 
 from indexer.fitted import ENCODING, READING, STEPS, checked_kind, checked_to_learn_on, folder_name
 from indexer.records import FitSummary
@@ -26,15 +27,29 @@ from indexer.training_tasks import Note, alone, as_task, noted
 from search.artifacts import DamagedArtifact, fingerprint_of, publish
 from search.child import Killed, Step
 from search.encoders.fitted.base import SparseEncoder
+from search.encoders.fitted.catalog import IMPORTED
 from search.encoders.fitted.fitting import (
     forget_passages,
     open_fitted,
     run,
+    write_given,
     write_passages,
 )
 from search.errors import CacheLocked, InvalidInput, ModelUnavailable, TooLittleToLearn
 
 BATCH_PASSAGES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which encoder is to be made."""
+
+    kind: str
+    seed: int = 0
+    learn_on: bool = False
+    """From the fit in use."""
+    vectors: BinaryIO | None = None
+    """Of words, made elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +95,34 @@ def fit(
     checked_kind(kind)
     if learn_on:
         checked_to_learn_on(kind)
+    return _fit(service, collection, Wanted(kind, seed, learn_on=learn_on), note, task)
+
+
+def import_vectors(
+    service: Service, collection: str, vectors: BinaryIO, note: Note = lambda _: None
+) -> FitSummary:
+    """Make an encoder of a collection of word vectors that were made elsewhere; see ``word_vector_text.py``.
+
+    Raises:
+        UnknownCollection: there is no such collection.
+        InvalidInput, TooLarge: the file is not of the format.
+        TooLittleToLearn: the collection has none of its words.
+        Canceled: the task was stopped.
+    """
+    return _fit(service, collection, Wanted(IMPORTED, vectors=vectors), note)
+
+
+def _fit(
+    service: Service, collection: str, wanted: Wanted, note: Note, task: int | None = None
+) -> FitSummary:
     started = perf_counter()
     with service.database.read() as connection:
         found = collections.get(connection, collection)
     with alone(service, note), _steps(service, found, note, task) as step:
-        seen, unchanged = Fitting(service, found, kind, seed, step, learn_on=learn_on).run()
+        seen, unchanged = Fitting(service, found, wanted, step).run()
     return FitSummary(
         collection=found.name,
-        encoder=kind,
+        encoder=wanted.kind,
         dimension=seen.dimension,
         passages=_count(service, found),
         fingerprint=seen.fingerprint,
@@ -105,24 +140,22 @@ def _steps(service: Service, found: Collection, note: Note, task: int | None) ->
 class Fitting:
     """One fit of one kind on one collection."""
 
-    def __init__(
-        self, service: Service, found: Collection, kind: str, seed: int, step: Note, *, learn_on: bool
-    ) -> None:
+    def __init__(self, service: Service, found: Collection, wanted: Wanted, step: Note) -> None:
         self._service = service
         self._found = found
-        self._kind = kind
-        self._seed = seed
+        self._wanted = wanted
+        self._kind = wanted.kind
+        self._seed = wanted.seed
         self._step = step
-        self._learn_on = learn_on
         self._folder = service.settings.encoders_folder
-        self._order = self._folder / f".fitting-{found.id}-{kind}-{seed}"
+        self._order = self._folder / f".fitting-{found.id}-{wanted.kind}-{wanted.seed}"
 
     def run(self) -> tuple[Collection, bool]:
         """Fit, encode and bring into use; return the collection seen through it, and whether it was there."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._sweep()
         self._step(Step(READING, 0, 1))
-        previous = self._previous() if self._learn_on else None
+        previous = self._previous() if self._wanted.learn_on else None
         try:
             count, made_of = self._write_order(previous)
             seen = self._known(made_of)
@@ -155,6 +188,7 @@ class Fitting:
             raise TooLittleToLearn(f"{self._found.name!r} has no passages to learn from; store some first")
         told = f"{self._kind} {self._seed} {self._service.analyzer.version} {digest}"
         told += f" {fingerprint_of(previous)}" if previous else ""
+        told += f" {write_given(self._order, self._wanted.vectors)}" if self._wanted.vectors else ""
         made_of = hashlib.sha256(told.encode()).hexdigest()
         mark = self._order / "made_of"
         if not mark.exists() or mark.read_text("utf-8") != made_of:  # the checkpoints are of other passages

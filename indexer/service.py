@@ -47,6 +47,7 @@ from indexer.store.schema import open_database
 from indexer.store.sessions import Database
 from search.child import Step
 from search.encoders.catalog import DEFAULT_ENCODER
+from search.encoders.fitted.word_vectors import WordVectors
 from search.encoders.fitted.words import PlacedWord
 from search.engine import Engine
 from search.errors import CollectionExists, EncoderMismatch, InvalidInput
@@ -203,6 +204,13 @@ class Service:
             seen = collections.encoders_of(connection, collections.get(connection, collection))
         through = about_words.chosen(seen, encoder, ask)
         return about_words.answer(self.models.fitted.words(through), through.encoder, ask, words, limit)
+
+    def word_vectors(self, collection: str, encoder: str | None = None) -> WordVectors:
+        """Return the words of a collection with their counts and vectors; raises what ``words`` does."""
+        with self.database.read() as connection:
+            seen = collections.encoders_of(connection, collections.get(connection, collection))
+        through = about_words.chosen(seen, encoder, "neighbours")
+        return self.models.fitted.words(through).vectors
 
     def neighbourhood(
         self, collection: str, word: str, limit: int = 20, encoder: str | None = None

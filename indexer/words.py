@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from indexer.records import WordsAnswer
 from indexer.store.collections import Collection
 from indexer.store.storable import is_text
+from search.encoders.fitted.catalog import IMPORTED
 from search.encoders.fitted.words import ScoredWord, Words
 from search.errors import InvalidInput, UnknownEncoder
 from search.registry import slip
 
-WORD_KINDS = ("word2vec-skipgram", "word2vec-cbow", "cooccurrence")
+WORD_KINDS = ("word2vec-skipgram", "word2vec-cbow", "cooccurrence", IMPORTED)
 """Encoders that know words, the one that is asked first of them first."""
 CONTEXTS = "contexts"
 WORDS_MAX, LIMIT_MAX = 100, 200

@@ -2,7 +2,9 @@
 
 import json
 
+import numpy as np
 import pytest
+from gensim.models import KeyedVectors
 
 from indexer.cli import run
 from indexer.fitting import fit
@@ -102,3 +104,71 @@ def test_the_shell_asks_as_well(settings, lexicon, capsys):
     assert capsys.readouterr().out.splitlines()[0] == "station"
     assert run(["words", "neighbours", "teaa", *home]) == 2
     assert "did you mean" in capsys.readouterr().err
+
+
+def test_vectors_and_counts_leave_by_both_edges_alike_and_gensim_reads_them(
+    client, settings, lexicon, tmp_path
+):
+    vectors, counts = tmp_path / "vectors.txt", tmp_path / "counts.txt"
+    home = ["-c", "lexicon", "--home", str(settings.home), "--encoder", "cooccurrence"]
+    assert run(["words", "export", str(vectors), "--counts", str(counts), *home]) == 0
+    for name, path in (("vectors", vectors), ("counts", counts)):
+        answer = client.get(f"{lexicon}/{name}?encoder=cooccurrence")
+        assert (answer.status_code, answer.mimetype, answer.data) == (200, "text/plain", path.read_bytes())
+    theirs = KeyedVectors.load_word2vec_format(vectors, fvocab=counts)
+    assert theirs.get_vecattr("tea", "count") == 12
+    alike = ask(client, lexicon, "similarity", "tea", "coffee", encoder="cooccurrence")["similarity"]
+    assert alike == pytest.approx(theirs.similarity("tea", "coffe"), abs=1e-6)
+    assert client.get(f"{lexicon}/vectors?encoder=lsi").json["code"] == "invalid_input"
+    assert client.get("/v1/collections/none/words/counts").json["code"] == "unknown_collection"
+
+
+def test_a_file_that_is_wrong_or_cannot_be_written_changes_nothing(
+    client, settings, lexicon, tmp_path, capsys
+):
+    home = ["-c", "lexicon", "--home", str(settings.home)]
+    (tmp_path / "wrong.txt").write_text("2 2\ntea 1 nan\ncup 1 2\n")
+    for arguments, told in (
+        (
+            ["import", str(tmp_path / "wrong.txt")],
+            "line 2 of the vectors must have a word and 2 finite numbers",
+        ),
+        (["import", str(tmp_path / "none.txt")], "cannot be read: No such file"),
+        (["import", str(tmp_path)], "cannot be read: Is a directory"),
+        (["import", str(tmp_path / "wrong.txt"), "-n", "3"], "--limit does nothing here"),
+        (["export", str(tmp_path / "no" / "file.txt")], "cannot be written: No such file"),
+        (["export", str(tmp_path)], "cannot be written: Is a directory"),
+        (["export"], "give one file: xunyi words export FILE"),
+        (["neighbours", "tea", "--counts", "x"], "--counts does nothing here"),
+    ):
+        assert run(["words", *arguments, *home]) == 2
+        assert told in capsys.readouterr().err
+    assert run(["train", "word-vectors", *home]) == 2
+    assert "`xunyi words import FILE` makes an encoder of them" in capsys.readouterr().err
+    named = client.get("/v1/collections/lexicon/encoders").json["encoders"]
+    assert "word-vectors" not in {each["name"] for each in named}
+    assert [path.name for path in tmp_path.iterdir()] == ["wrong.txt"]
+    assert list(settings.home.rglob("given")) == []
+
+
+def test_vectors_made_elsewhere_become_an_encoder(client, settings, lexicon, tmp_path, capsys):
+    theirs = KeyedVectors(8)
+    words = ["tea", "coffee", "Train", "stations", "zebra"]
+    theirs.add_vectors(words, np.random.default_rng(3).normal(size=(5, 8)).astype(np.float32))
+    theirs.save_word2vec_format(tmp_path / "theirs.txt")
+    home = ["-c", "lexicon", "--home", str(settings.home)]
+    for unchanged in (False, True):
+        assert run(["words", "import", str(tmp_path / "theirs.txt"), "--json", *home]) == 0
+        summary = json.loads(capsys.readouterr().out)
+        assert (summary["encoder"], summary["dimension"], summary["unchanged"]) == (
+            "word-vectors",
+            8,
+            unchanged,
+        )
+    found = ask(client, lexicon, "similarity", "coffee", "station", encoder="word-vectors")["similarity"]
+    assert found == pytest.approx(theirs.similarity("coffee", "stations"), abs=1e-6)
+    body = {"query": "trains", "mode": "dense", "encoder": "word-vectors", "limit": 6}
+    hits = client.post("/v1/collections/lexicon/search", json=body).json["hits"]
+    assert {hit["key"].partition("-")[0] for hit in hits} == {"train"}
+    unknown = client.post(lexicon, json={"ask": "neighbours", "words": ["guest"], "encoder": "word-vectors"})
+    assert unknown.json["code"] == "unknown_word"

@@ -147,6 +147,12 @@ class WordsBody(Body):
     encoder: EncoderName | None = None
 
 
+class WordVectorsParameters(Parameters):
+    """Whose vectors of words."""
+
+    encoder: EncoderName | None = None
+
+
 class DocumentBody(Body):
     """A document to be stored under the key of the address."""
 

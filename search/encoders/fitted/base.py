@@ -50,6 +50,8 @@ class Fit:
     """Files of the fit that a kind of ``LEARN_ON`` is to start from; None for a fresh fit."""
     progress: Callable[[int, int], None]
     """Told how many of how many parts are done."""
+    given: Path | None = None
+    """A file of vectors made elsewhere, for the kind ``IMPORTED``."""
 
 
 Trainer = Callable[[Fit], None]
