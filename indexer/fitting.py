@@ -99,7 +99,11 @@ def fit(
 
 
 def import_vectors(
-    service: Service, collection: str, vectors: BinaryIO, note: Note = lambda _: None
+    service: Service,
+    collection: str,
+    vectors: BinaryIO,
+    note: Note = lambda _: None,
+    task: int | None = None,
 ) -> FitSummary:
     """Make an encoder of a collection of word vectors that were made elsewhere; see ``word_vector_text.py``.
 
@@ -109,7 +113,7 @@ def import_vectors(
         TooLittleToLearn: the collection has none of its words.
         Canceled: the task was stopped.
     """
-    return _fit(service, collection, Wanted(IMPORTED, vectors=vectors), note)
+    return _fit(service, collection, Wanted(IMPORTED, vectors=vectors), note, task)
 
 
 def _fit(

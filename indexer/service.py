@@ -188,6 +188,18 @@ class Service:
             options = {"encoder": encoder, "seed": seed} | ({"continue": True} if learn_on else {})
             return tasks.enqueue_fit(connection, found.name, options, total, self.clock())
 
+    def import_vectors(self, collection: str, file: UploadedFile) -> TaskInfo:
+        """Keep a file of word vectors and enqueue what makes an encoder of it, which a worker does.
+
+        Raises:
+            UnknownCollection: there is no such collection.
+            TooLarge: it is over the limit.
+        """
+        total, bytes_max = tasks.PARTS * len(STEPS), self.settings.upload_bytes_max
+        with self.database.write() as connection:
+            name = collections.get(connection, collection).name
+            return tasks.enqueue_import(connection, name, file, bytes_max, total, self.clock())
+
     def words(
         self, collection: str, ask: str, words: Sequence[str], limit: int = 10, encoder: str | None = None
     ) -> WordsAnswer:

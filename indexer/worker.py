@@ -17,7 +17,7 @@ from typing import BinaryIO, TypeVar
 from sqlalchemy.engine import Connection
 
 from indexer.calibrating import Calibrator
-from indexer.fitting import fit
+from indexer.fitting import fit, import_vectors
 from indexer.ingest import Ingest, Progress
 from indexer.readers.base import RecordFields
 from indexer.records import TaskInfo, TaskState
@@ -27,6 +27,7 @@ from indexer.store import collections, tasks
 from indexer.store.collections import Collection
 from indexer.store.tasks import Canceled
 from search.child import Step
+from search.encoders.fitted.catalog import IMPORTED
 from search.errors import CacheLocked, SearchError, StorageFull, StoreBusy, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -297,6 +298,12 @@ class Worker:
                 kept = monotonic()
 
         asked = task.options or {}
+        if asked["encoder"] == IMPORTED:
+            with self._service.database.read() as connection:
+                (upload,) = tasks.uploads(connection, task.id)
+            with self._opened(upload) as stream:
+                import_vectors(self._service, task.collection, stream, note, task.id)
+            return
         fit(
             self._service,
             task.collection,

@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 from indexer.records import Problem, TaskInfo, TaskState, UploadedFile
 from indexer.store.storable import is_text
 from indexer.store.tables import TaskRow, UploadChunkRow, UploadRow
+from search.encoders.fitted.catalog import IMPORTED
 from search.errors import TooLarge, UnknownTask
 
 INGEST = "ingest"
@@ -74,7 +75,7 @@ def _store_upload(connection: Connection, task_id: int, file: UploadedFile, byte
         size += len(data)
         if size > bytes_max:
             raise TooLarge(
-                f"{file.name!r} is larger than {bytes_max} bytes; split it, or ingest it with the shell",
+                f"{file.name!r} is larger than {bytes_max} bytes; split it, or give it to the shell",
                 name=file.name,
                 bytes_max=bytes_max,
             )
@@ -123,6 +124,20 @@ def enqueue_fit(
     values = {"kind": FITTING, "collection": collection, "options": options}
     made = sa.insert(TaskRow).values(**values, state="enqueued", total=total, problems=[], created_at=now)
     return get(connection, connection.execute(made.returning(TaskRow.id)).scalar_one())
+
+
+def enqueue_import(
+    connection: Connection,
+    collection: str,
+    file: UploadedFile,
+    bytes_max: int,
+    total: int,
+    now: datetime,
+) -> TaskInfo:
+    """Store a file and a task to make an encoder of it; raise ``TooLarge`` as ``enqueue_uploads`` does."""
+    task = enqueue_fit(connection, collection, {"encoder": IMPORTED, "seed": 0}, total, now)
+    _store_upload(connection, task.id, file, bytes_max)
+    return task
 
 
 def begin(connection: Connection, kind: str, collection: str, total: int, now: datetime) -> int:

@@ -1,6 +1,7 @@
 """Questions about the words of a collection, through the real HTTP edge and the real shell."""
 
 import json
+from io import BytesIO
 
 import numpy as np
 import pytest
@@ -151,7 +152,7 @@ def test_a_file_that_is_wrong_or_cannot_be_written_changes_nothing(
     assert list(settings.home.rglob("given")) == []
 
 
-def test_vectors_made_elsewhere_become_an_encoder(client, settings, lexicon, tmp_path, capsys):
+def test_vectors_made_elsewhere_become_an_encoder(client, settings, lexicon, tmp_path, capsys, work):
     theirs = KeyedVectors(8)
     words = ["tea", "coffee", "Train", "stations", "zebra"]
     theirs.add_vectors(words, np.random.default_rng(3).normal(size=(5, 8)).astype(np.float32))
@@ -165,6 +166,26 @@ def test_vectors_made_elsewhere_become_an_encoder(client, settings, lexicon, tmp
             8,
             unchanged,
         )
+    first = client.get(f"{lexicon}/vectors?encoder=word-vectors").data
+    theirs.add_vectors(["cups"], np.ones((1, 8), np.float32))
+    theirs.save_word2vec_format(tmp_path / "more.txt")
+    sent = client.post(f"{lexicon}/vectors", data={"file": (tmp_path / "more.txt").open("rb")})
+    assert (sent.status_code, sent.json["options"]["encoder"]) == (202, "word-vectors")
+    work()
+    task = client.get(sent.headers["Location"]).json
+    assert (task["state"], task["done"], task["error"]) == ("succeeded", task["total"], None)
+    second = client.get(f"{lexicon}/vectors?encoder=word-vectors").data
+    assert first.splitlines()[0] == b"4 8" and second.splitlines()[0] == b"5 8"
+    for data, code in (
+        ({}, "invalid_input"),
+        ({"file": [(BytesIO(b"1 1"), "a"), (BytesIO(b"1 1"), "b")]}, "invalid_input"),
+    ):
+        answer = client.post(f"{lexicon}/vectors", data=data, content_type="multipart/form-data")
+        assert (answer.status_code, answer.json["code"]) == (422, code)
+    assert client.post(f"{lexicon}/vectors", data=b"1 1").status_code == 415
+    wrong = client.post(f"{lexicon}/vectors", data={"file": (BytesIO(b"1 1\ntea nan\n"), "v")})
+    work()
+    assert client.get(wrong.headers["Location"]).json["error"]["code"] == "invalid_input"
     found = ask(client, lexicon, "similarity", "coffee", "station", encoder="word-vectors")["similarity"]
     assert found == pytest.approx(theirs.similarity("coffee", "stations"), abs=1e-6)
     body = {"query": "trains", "mode": "dense", "encoder": "word-vectors", "limit": 6}
