@@ -193,3 +193,17 @@ def test_vectors_made_elsewhere_become_an_encoder(client, settings, lexicon, tmp
     assert {hit["key"].partition("-")[0] for hit in hits} == {"train"}
     unknown = client.post(lexicon, json={"ask": "neighbours", "words": ["guest"], "encoder": "word-vectors"})
     assert unknown.json["code"] == "unknown_word"
+
+
+def test_what_was_exported_comes_back_to_the_last_bit(client, settings, lexicon, tmp_path):
+    ours = client.get(f"{lexicon}/vectors?encoder=cooccurrence").data
+    (tmp_path / "ours.txt").write_bytes(ours)
+    assert (
+        run(["words", "import", str(tmp_path / "ours.txt"), "-c", "lexicon", "--home", str(settings.home)])
+        == 0
+    )
+    assert client.get(f"{lexicon}/vectors?encoder=word-vectors").data == ours
+    counts = [
+        client.get(f"{lexicon}/counts?encoder={name}").data for name in ("cooccurrence", "word-vectors")
+    ]
+    assert counts[0] == counts[1]
