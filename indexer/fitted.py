@@ -48,6 +48,12 @@ def checked_to_learn_on(kind: str) -> None:
         )
 
 
+def command(kind: str, collection: str) -> str:
+    """Return the command that makes an encoder of a collection."""
+    made = "words import FILE" if kind == IMPORTED else f"train {kind}"
+    return f"xunyi {made} -c {collection}"
+
+
 def folder_name(kind: str, fingerprint: str) -> str:
     """Return the folder of a fit; equal fits have one between them."""
     return f"{kind}-{fingerprint[:16]}"
@@ -101,10 +107,9 @@ class FittedEncoders:
         try:
             return open_fitted(seen.encoder, folder, seen.fingerprint, self._analyzer)
         except DamagedArtifact as damage:
-            cure = "words import FILE" if seen.encoder == IMPORTED else f"train {seen.encoder}"
             raise ModelUnavailable(
                 f"the files of the encoder {seen.encoder!r} of {seen.name!r} are out of use ({damage}); "
-                f"`xunyi {cure} -c {seen.name}` makes them anew",
+                f"`{command(seen.encoder, seen.name)}` makes them anew",
                 encoder=seen.encoder,
             ) from None
 

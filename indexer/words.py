@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from indexer.fitted import command
 from indexer.records import WordsAnswer
 from indexer.store.collections import Collection
 from indexer.store.storable import is_text
@@ -88,8 +89,7 @@ def chosen(seen: Sequence[Collection], encoder: str | None, ask: str) -> Collect
             return by_name[kind]
     name = seen[0].name
     raise UnknownEncoder(
-        f"{name!r} has learned no vectors of words that answer this; "
-        f"`xunyi train {wanted[0]} -c {name}` learns them",
+        f"{name!r} has learned no vectors of words that answer this; `{command(wanted[0], name)}` makes them",
         known=[kind for kind in WORD_KINDS if kind in by_name],
     )
 

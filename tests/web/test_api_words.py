@@ -95,6 +95,9 @@ def test_a_collection_that_has_learned_no_words_says_how_it_can(client, library)
     answer = client.post(f"/v1/collections/{library}/words", json={"ask": "neighbours", "words": ["panda"]})
     assert (answer.status_code, answer.json["code"]) == (404, "unknown_encoder")
     assert "`xunyi train word2vec-skipgram -c library`" in answer.json["detail"]
+    answer = client.get(f"/v1/collections/{library}/words/vectors?encoder=word-vectors")
+    assert (answer.status_code, answer.json["code"]) == (404, "unknown_encoder")
+    assert "`xunyi words import FILE -c library`" in answer.json["detail"]
 
 
 def test_the_shell_asks_as_well(settings, lexicon, capsys):
