@@ -8,7 +8,7 @@ from indexer.store.collections import Collection
 from search.arrays import one_thread_each
 from search.artifacts import DamagedArtifact
 from search.encoders.fitted.base import FittedEncoder
-from search.encoders.fitted.catalog import OPENERS
+from search.encoders.fitted.catalog import IMPORTED, LEARN_ON, TRAINERS
 from search.encoders.fitted.fitting import FITTING, open_fitted
 from search.encoders.fitted.served import Served
 from search.encoders.fitted.words import Words
@@ -23,17 +23,35 @@ STEPS = (READING, FITTING, ENCODING)
 
 def kinds() -> list[str]:
     """Return the kinds of encoder that can be fit."""
-    return list(OPENERS.targets)
+    return [kind for kind in TRAINERS.targets if kind != IMPORTED]
 
 
 def checked_kind(kind: str) -> str:
     """Return ``kind``; raise ``InvalidInput`` for one that there is not."""
-    if kind not in OPENERS.targets:
+    if kind == IMPORTED:
+        raise InvalidInput(
+            f"{IMPORTED} are made elsewhere; `xunyi words import FILE` makes an encoder of them"
+        )
+    if kind not in kinds():
         raise InvalidInput(
             f"no encoder {kind[:100]!r} can be fit on a collection{slip(kind, kinds())}; "
             f"choose one of: {', '.join(kinds())}"
         )
     return kind
+
+
+def checked_to_learn_on(kind: str) -> None:
+    """Raise ``InvalidInput`` for a kind that cannot start from the fit before."""
+    if kind not in LEARN_ON:
+        raise InvalidInput(
+            f"{kind} always learns anew; only {' and '.join(LEARN_ON)} can continue from the fit before"
+        )
+
+
+def command(kind: str, collection: str) -> str:
+    """Return the command that makes an encoder of a collection."""
+    made = "words import FILE" if kind == IMPORTED else f"train {kind}"
+    return f"xunyi {made} -c {collection}"
 
 
 def folder_name(kind: str, fingerprint: str) -> str:
@@ -67,10 +85,14 @@ class FittedEncoders:
         with self._lock:
             known = self._words.get(key)
             if known is None or known[0] != seen.fingerprint:
-                self._read(seen)  # proves the files, which may have changed since they were opened
-                folder = self._folder / folder_name(seen.encoder, seen.fingerprint)
+                folder = self.proved(seen)  # the files may have changed since they were opened
                 known = self._words[key] = (seen.fingerprint, Words(folder, self._analyzer))
             return known[1]
+
+    def proved(self, seen: Collection) -> Path:
+        """Return the folder of a fit after checking every byte of it; raise ``ModelUnavailable``."""
+        self._read(seen)
+        return self._folder / folder_name(seen.encoder, seen.fingerprint)
 
     def _open(self, seen: Collection) -> FittedEncoder:
         key = (seen.id, seen.encoder)
@@ -87,7 +109,7 @@ class FittedEncoders:
         except DamagedArtifact as damage:
             raise ModelUnavailable(
                 f"the files of the encoder {seen.encoder!r} of {seen.name!r} are out of use ({damage}); "
-                f"`xunyi train {seen.encoder} -c {seen.name}` makes them anew",
+                f"`{command(seen.encoder, seen.name)}` makes them anew",
                 encoder=seen.encoder,
             ) from None
 

@@ -14,9 +14,10 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import BinaryIO
 
 from indexer.filling import fill, told
-from indexer.fitted import ENCODING, READING, STEPS, checked_kind, folder_name
+from indexer.fitted import ENCODING, READING, STEPS, checked_kind, checked_to_learn_on, folder_name
 from indexer.records import FitSummary
 from indexer.service import Service
 from indexer.store import collections, later_vectors, passages
@@ -25,13 +26,27 @@ from indexer.training_tasks import Note, alone, as_task, noted
 from search.artifacts import DamagedArtifact, fingerprint_of, publish
 from search.child import Killed, Step
 from search.encoders.fitted.base import SparseEncoder
+from search.encoders.fitted.catalog import IMPORTED
 from search.encoders.fitted.fitting import (
     forget_passages,
     open_fitted,
     run,
+    write_given,
     write_passages,
 )
-from search.errors import CacheLocked, ModelUnavailable, TooLittleToLearn
+from search.errors import CacheLocked, InvalidInput, ModelUnavailable, TooLittleToLearn
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which encoder is to be made."""
+
+    kind: str
+    seed: int = 0
+    learn_on: bool = False
+    """From the fit in use."""
+    vectors: BinaryIO | None = None
+    """Of words, made elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +65,8 @@ def fit(
     seed: int = 0,
     note: Note = lambda _: None,
     task: int | None = None,
+    *,
+    learn_on: bool = False,
 ) -> FitSummary:
     """Fit an encoder on a collection and let searches use it once it has read every passage.
 
@@ -62,22 +79,51 @@ def fit(
         seed: of every draw.
         note: told about every step; may raise to stop the fit, which goes on from there another time.
         task: which a worker has taken; None to make one for this fit.
+        learn_on: start from what the fit in use has learned, instead of anew; the same start, passages and
+            seed give the same encoder.
 
     Raises:
         UnknownCollection: there is no such collection.
-        InvalidInput: there is no such kind.
+        InvalidInput: there is no such kind, or it cannot learn on, or there is no fit to start from.
+        ModelUnavailable: the files of the fit to start from are damaged.
         TooLittleToLearn: the collection has too few passages or words for it.
         Canceled: the task was stopped.
     """
     checked_kind(kind)
+    if learn_on:
+        checked_to_learn_on(kind)
+    return _fit(service, collection, Wanted(kind, seed, learn_on=learn_on), note, task)
+
+
+def import_vectors(
+    service: Service,
+    collection: str,
+    vectors: BinaryIO,
+    note: Note = lambda _: None,
+    task: int | None = None,
+) -> FitSummary:
+    """Make an encoder of a collection of word vectors that were made elsewhere; see ``word_vector_text.py``.
+
+    Raises:
+        UnknownCollection: there is no such collection.
+        InvalidInput, TooLarge: the file is not of the format.
+        TooLittleToLearn: the collection has none of its words.
+        Canceled: the task was stopped.
+    """
+    return _fit(service, collection, Wanted(IMPORTED, vectors=vectors), note, task)
+
+
+def _fit(
+    service: Service, collection: str, wanted: Wanted, note: Note, task: int | None = None
+) -> FitSummary:
     started = perf_counter()
     with service.database.read() as connection:
         found = collections.get(connection, collection)
     with alone(service, note), _steps(service, found, note, task) as step:
-        seen, unchanged = Fitting(service, found, kind, seed, step).run()
+        seen, unchanged = Fitting(service, found, wanted, step).run()
     return FitSummary(
         collection=found.name,
-        encoder=kind,
+        encoder=wanted.kind,
         dimension=seen.dimension,
         passages=_count(service, found),
         fingerprint=seen.fingerprint,
@@ -95,26 +141,28 @@ def _steps(service: Service, found: Collection, note: Note, task: int | None) ->
 class Fitting:
     """One fit of one kind on one collection."""
 
-    def __init__(self, service: Service, found: Collection, kind: str, seed: int, step: Note) -> None:
+    def __init__(self, service: Service, found: Collection, wanted: Wanted, step: Note) -> None:
         self._service = service
         self._found = found
-        self._kind = kind
-        self._seed = seed
+        self._wanted = wanted
+        self._kind = wanted.kind
+        self._seed = wanted.seed
         self._step = step
         self._folder = service.settings.encoders_folder
-        self._order = self._folder / f".fitting-{found.id}-{kind}-{seed}"
+        self._order = self._folder / f".fitting-{found.id}-{wanted.kind}-{wanted.seed}"
 
     def run(self) -> tuple[Collection, bool]:
         """Fit, encode and bring into use; return the collection seen through it, and whether it was there."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._sweep()
         self._step(Step(READING, 0, 1))
+        previous = self._previous() if self._wanted.learn_on else None
         try:
-            count, made_of = self._write_order()
+            count, made_of = self._write_order(previous)
             seen = self._known(made_of)
             unchanged = seen is not None and seen.complete
             if seen is None:
-                seen = self._added(self._fitted(count), made_of)
+                seen = self._added(self._fitted(count, previous), made_of)
         finally:
             forget_passages(self._order)  # what is deleted from the collection is to be gone from here, too
         if not unchanged:
@@ -132,7 +180,7 @@ class Fitting:
             if left.name not in named and left != self._order:
                 shutil.rmtree(left, ignore_errors=True)
 
-    def _write_order(self) -> tuple[int, str]:
+    def _write_order(self, previous: Path | None) -> tuple[int, str]:
         """Write out what is to be learned from; return how many passages, and what tells them from others."""
         with self._service.database.read() as connection:
             count = passages.count(connection, self._found.id)
@@ -140,6 +188,8 @@ class Fitting:
         if not count:
             raise TooLittleToLearn(f"{self._found.name!r} has no passages to learn from; store some first")
         told = f"{self._kind} {self._seed} {self._service.analyzer.version} {digest}"
+        told += f" {fingerprint_of(previous)}" if previous else ""
+        told += f" {write_given(self._order, self._wanted.vectors)}" if self._wanted.vectors else ""
         made_of = hashlib.sha256(told.encode()).hexdigest()
         mark = self._order / "made_of"
         if not mark.exists() or mark.read_text("utf-8") != made_of:  # the checkpoints are of other passages
@@ -165,14 +215,14 @@ class Fitting:
             return None
         return seen
 
-    def _fitted(self, count: int) -> Fitted:
+    def _fitted(self, count: int, previous: Path | None) -> Fitted:
         try:
             output = run(
                 self._order,
                 self._kind,
                 self._seed,
                 self._service.settings.home / "dictionaries",
-                self._previous(),
+                previous,
                 self._step,
             )
         except Killed as killed:
@@ -195,14 +245,16 @@ class Fitting:
         except DamagedArtifact:
             return False
 
-    def _previous(self) -> Path | None:
+    def _previous(self) -> Path:
         """Return the files of the fit of this kind that is in use."""
         with self._service.database.read() as connection:
-            for seen in collections.encoders_of(connection, self._found):
-                if seen.encoder == self._kind and seen.complete:
-                    folder = self._folder / folder_name(seen.encoder, seen.fingerprint)
-                    return folder if folder.is_dir() else None
-        return None
+            encoders = collections.encoders_of(connection, self._found)
+        used = [seen for seen in encoders if seen.encoder == self._kind and seen.complete]
+        if not used:
+            raise InvalidInput(
+                f"{self._found.name!r} has no {self._kind} to continue from; train it without --continue"
+            )
+        return self._service.models.fitted.proved(used[0])
 
     def _added(self, fitted: Fitted, made_of: str) -> Collection:
         """Give the collection its encoder; from now on what is stored is read by it, too."""

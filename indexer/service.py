@@ -16,7 +16,7 @@ from indexer import bulk
 from indexer import words as about_words
 from indexer.cache_lock import CacheLock
 from indexer.clock import Clock, utc_now
-from indexer.fitted import STEPS, FittedEncoders, checked_kind, folder_name
+from indexer.fitted import STEPS, FittedEncoders, checked_kind, checked_to_learn_on, folder_name
 from indexer.keeper import Keeper
 from indexer.models import Models
 from indexer.pipeline import Incoming, Pipeline, checked
@@ -47,6 +47,7 @@ from indexer.store.schema import open_database
 from indexer.store.sessions import Database
 from search.child import Step
 from search.encoders.catalog import DEFAULT_ENCODER
+from search.encoders.fitted.word_vectors import WordVectors
 from search.encoders.fitted.words import PlacedWord
 from search.engine import Engine
 from search.errors import CollectionExists, EncoderMismatch, InvalidInput
@@ -169,18 +170,35 @@ class Service:
             found = collections.get(connection, collection)
             return collections.encoder_infos(connection, found)
 
-    def fit_encoder(self, collection: str, encoder: str, seed: int = 0) -> TaskInfo:
+    def fit_encoder(
+        self, collection: str, encoder: str, seed: int = 0, *, learn_on: bool = False
+    ) -> TaskInfo:
         """Enqueue the fit of an encoder on a collection, which a worker does.
 
         Raises:
             UnknownCollection: there is no such collection.
-            InvalidInput: no encoder of this name can be fit.
+            InvalidInput: no encoder of this name can be fit, or it cannot start from the fit before.
         """
         checked_kind(encoder)
+        if learn_on:
+            checked_to_learn_on(encoder)
         with self.database.write() as connection:
             found = collections.get(connection, collection)
             total = tasks.PARTS * len(STEPS)
-            return tasks.enqueue_fit(connection, found.name, encoder, seed, total, self.clock())
+            options = {"encoder": encoder, "seed": seed} | ({"continue": True} if learn_on else {})
+            return tasks.enqueue_fit(connection, found.name, options, total, self.clock())
+
+    def import_vectors(self, collection: str, file: UploadedFile) -> TaskInfo:
+        """Keep a file of word vectors and enqueue what makes an encoder of it, which a worker does.
+
+        Raises:
+            UnknownCollection: there is no such collection.
+            TooLarge: it is over the limit.
+        """
+        total, bytes_max = tasks.PARTS * len(STEPS), self.settings.upload_bytes_max
+        with self.database.write() as connection:
+            name = collections.get(connection, collection).name
+            return tasks.enqueue_import(connection, name, file, bytes_max, total, self.clock())
 
     def switch_encoder(self, collection: str, encoder: str, force: bool = False) -> TaskInfo:
         """Enqueue the switch of a collection to another pretrained encoder, which a worker does.
@@ -223,6 +241,13 @@ class Service:
             seen = collections.encoders_of(connection, collections.get(connection, collection))
         through = about_words.chosen(seen, encoder, ask)
         return about_words.answer(self.models.fitted.words(through), through.encoder, ask, words, limit)
+
+    def word_vectors(self, collection: str, encoder: str | None = None) -> WordVectors:
+        """Return the words of a collection with their counts and vectors; raises what ``words`` does."""
+        with self.database.read() as connection:
+            seen = collections.encoders_of(connection, collections.get(connection, collection))
+        through = about_words.chosen(seen, encoder, "neighbours")
+        return self.models.fitted.words(through).vectors
 
     def neighbourhood(
         self, collection: str, word: str, limit: int = 20, encoder: str | None = None

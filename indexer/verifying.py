@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from indexer import generations, lexical_caches
+from indexer.fitted import command
 from indexer.records import Problem
 from indexer.service import Service
 from indexer.states_filling import flawed
@@ -232,8 +233,8 @@ def _unread(connection: Connection, collection: Collection) -> Iterator[str]:
     """Tell of encoders that have not read all passages, and so are not searched by."""
     for seen in collections.encoders_of(connection, collection):
         if not seen.complete:
-            verb = "encoders switch" if seen.kind == "transformer" else "train"
-            cure = f"`xunyi {verb} {seen.encoder} -c {seen.name}` goes on"
+            switched = f"xunyi encoders switch {seen.encoder} -c {seen.name}"
+            cure = f"`{switched if seen.kind == 'transformer' else command(seen.encoder, seen.name)}` goes on"
             yield f"{seen.name}: the encoder {seen.encoder} has not read all passages; {cure}"
 
 

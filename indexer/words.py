@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from indexer.fitted import command
 from indexer.records import WordsAnswer
 from indexer.store.collections import Collection
 from indexer.store.storable import is_text
+from search.encoders.fitted.catalog import IMPORTED
 from search.encoders.fitted.words import ScoredWord, Words
 from search.errors import InvalidInput, UnknownEncoder
 from search.registry import slip
 
-WORD_KINDS = ("word2vec-skipgram", "word2vec-cbow", "cooccurrence")
+WORD_KINDS = ("word2vec-skipgram", "word2vec-cbow", "cooccurrence", IMPORTED)
 """Encoders that know words, the one that is asked first of them first."""
 CONTEXTS = "contexts"
 WORDS_MAX, LIMIT_MAX = 100, 200
@@ -87,8 +89,7 @@ def chosen(seen: Sequence[Collection], encoder: str | None, ask: str) -> Collect
             return by_name[kind]
     name = seen[0].name
     raise UnknownEncoder(
-        f"{name!r} has learned no vectors of words that answer this; "
-        f"`xunyi train {wanted[0]} -c {name}` learns them",
+        f"{name!r} has learned no vectors of words that answer this; `{command(wanted[0], name)}` makes them",
         known=[kind for kind in WORD_KINDS if kind in by_name],
     )
 

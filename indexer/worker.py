@@ -18,7 +18,7 @@ from typing import BinaryIO, TypeVar
 from sqlalchemy.engine import Connection
 
 from indexer.calibrating import Calibrator
-from indexer.fitting import fit
+from indexer.fitting import fit, import_vectors
 from indexer.ingest import Ingest, Progress
 from indexer.readers.base import RecordFields
 from indexer.records import TaskInfo, TaskState
@@ -29,6 +29,7 @@ from indexer.store.collections import Collection
 from indexer.store.tasks import Canceled
 from indexer.switching import switch
 from search.child import Step
+from search.encoders.fitted.catalog import IMPORTED
 from search.errors import CacheLocked, SearchError, StorageFull, StoreBusy, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -307,13 +308,27 @@ class Worker:
                 kept = monotonic()
 
         asked = task.options or {}
-        if task.kind == tasks.FITTING:
-            fit(self._service, task.collection, asked["encoder"], asked["seed"], note, task.id)
+        if task.kind == tasks.SWITCHING:
+            named, force = asked["encoder"], asked["force"]
+            summary = switch(self._service, task.collection, named, note=note, force=force, task=task.id)
+            with self._service.database.write() as connection:
+                tasks.report(connection, task.id, asdict(summary))
             return
-        named, force = asked["encoder"], asked["force"]
-        summary = switch(self._service, task.collection, named, note=note, force=force, task=task.id)
-        with self._service.database.write() as connection:
-            tasks.report(connection, task.id, asdict(summary))
+        if asked["encoder"] == IMPORTED:
+            with self._service.database.read() as connection:
+                (upload,) = tasks.uploads(connection, task.id)
+            with self._opened(upload) as stream:
+                import_vectors(self._service, task.collection, stream, note, task.id)
+            return
+        fit(
+            self._service,
+            task.collection,
+            asked["encoder"],
+            asked["seed"],
+            note,
+            task.id,
+            learn_on=asked.get("continue", False),
+        )
 
     def _opened(self, upload: tasks.Upload) -> BinaryIO:
         try:

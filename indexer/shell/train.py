@@ -35,6 +35,9 @@ ATTENTION = "attention"
     help="Attention learns from queries.jsonl and qrels.tsv (keys of documents) instead of the texts.",
 )
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Of all draws.")
+@click.option(
+    "--continue", "learn_on", is_flag=True, help="Word2vec starts from the fit in use, instead of anew."
+)
 @options.json_option
 @options.home_option
 def train(
@@ -43,6 +46,7 @@ def train(
     collection: str,
     judgements: Path | None,
     seed: int,
+    learn_on: bool,
     as_json: bool,
     home: str | None,
 ) -> int:
@@ -56,6 +60,8 @@ def train(
     if what == ATTENTION:
         if kind is None:
             raise InvalidInput(f"say which kind of attention: --kind, one of {', '.join(KINDS)}")
+        if learn_on:
+            raise InvalidInput("attention always learns anew; leave --continue out")
         checked_kind(kind)
         judged = None if judgements is None else read_judgements(judgements)
     else:
@@ -65,7 +71,7 @@ def train(
     with options.service(home) as service, bar(options.errors_console) as note:
         try:
             summary: TrainingSummary | FitSummary = (
-                fit(service, collection, what, seed, note)
+                fit(service, collection, what, seed, note, learn_on=learn_on)
                 if kind is None
                 else run_training(service, collection, kind, seed, judged, note)
             )

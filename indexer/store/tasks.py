@@ -6,7 +6,7 @@ found half done when the lock changes hands is simply begun again, and skips wha
 """
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, BinaryIO
@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 from indexer.records import Problem, TaskInfo, TaskState, UploadedFile
 from indexer.store.storable import is_text
 from indexer.store.tables import TaskRow, UploadChunkRow, UploadRow
+from search.encoders.fitted.catalog import IMPORTED
 from search.errors import TooLarge, UnknownTask
 
 INGEST = "ingest"
@@ -76,7 +77,7 @@ def _store_upload(connection: Connection, task_id: int, file: UploadedFile, byte
         size += len(data)
         if size > bytes_max:
             raise TooLarge(
-                f"{file.name!r} is larger than {bytes_max} bytes; split it, or ingest it with the shell",
+                f"{file.name!r} is larger than {bytes_max} bytes; split it, or give it to the shell",
                 name=file.name,
                 bytes_max=bytes_max,
             )
@@ -119,10 +120,24 @@ def begin_again(connection: Connection, now: datetime) -> None:
 
 
 def enqueue_fit(
-    connection: Connection, collection: str, encoder: str, seed: int, total: int, now: datetime
+    connection: Connection, collection: str, options: Mapping[str, Any], total: int, now: datetime
 ) -> TaskInfo:
     """Enqueue the fit of an encoder; ``total`` is in what its progress counts."""
-    return _enqueue(connection, FITTING, collection, {"encoder": encoder, "seed": seed}, total, now)
+    return _enqueue(connection, FITTING, collection, options, total, now)
+
+
+def enqueue_import(
+    connection: Connection,
+    collection: str,
+    file: UploadedFile,
+    bytes_max: int,
+    total: int,
+    now: datetime,
+) -> TaskInfo:
+    """Store a file and a task to make an encoder of it; raise ``TooLarge`` as ``enqueue_uploads`` does."""
+    task = enqueue_fit(connection, collection, {"encoder": IMPORTED, "seed": 0}, total, now)
+    _store_upload(connection, task.id, file, bytes_max)
+    return task
 
 
 def enqueue_switch(
@@ -136,7 +151,7 @@ def _enqueue(
     connection: Connection,
     kind: str,
     collection: str,
-    options: dict[str, Any],
+    options: Mapping[str, Any],
     total: int,
     now: datetime,
 ) -> TaskInfo:

@@ -37,6 +37,8 @@ class Options:
     """Judged collections (corpus.jsonl, queries.jsonl, qrels.tsv)."""
     everything: bool
     """Measure all texts where a sample is the default."""
+    words: Path | None = None
+    """Folder of word pairs with people's scores, and of analogies."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ is 1 when a target was missed.
     python -m tests.benchmarks.run                          all of them
     python -m tests.benchmarks.run --only filters
     python -m tests.benchmarks.run --only quality --data DIR DIR
+    python -m tests.benchmarks.run --only word_similarity --words DIR
 """
 
 import argparse
@@ -30,6 +31,7 @@ BENCHMARKS = (
     "ingest_memory",
     "encoding",
     "quality",
+    "word_similarity",
 )
 """Modules of this folder; each has one function ``run(options)`` that returns an ``Outcome``."""
 
@@ -50,18 +52,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--models", type=Path, default=Path(usual_models), help="prepared encoders")
     parser.add_argument("--data", type=Path, nargs="+", default=[ROOT / "indexer" / "demo"], metavar="DIR")
     parser.add_argument("--all", action="store_true", help="all texts where a sample is the default")
+    parser.add_argument("--words", type=Path, metavar="DIR", help="word pairs with scores, and analogies")
     return parser
 
 
 def _in_a_process(name: str, given: argparse.Namespace) -> int:
     places = ["--work", given.work, "--models", given.models, "--data", *given.data]
+    places += ["--words", given.words] if given.words else []
     command = [sys.executable, "-m", "tests.benchmarks.run", "--only", name, *map(str, places)]
     return subprocess.run([*command, *(["--all"] if given.all else [])]).returncode
 
 
 def _measured(name: str, given: argparse.Namespace) -> int:
     given.work.mkdir(parents=True, exist_ok=True)
-    options = Options(given.work.resolve(), given.models.resolve(), given.data, given.all)
+    options = Options(given.work.resolve(), given.models.resolve(), given.data, given.all, given.words)
     load = round(os.getloadavg()[0], 2)
     print(f"{name} (load {load})", flush=True)
     outcome: Outcome = import_module(f"tests.benchmarks.{name}").run(options)
@@ -75,7 +79,9 @@ def _measured(name: str, given: argparse.Namespace) -> int:
 def _command(name: str, given: argparse.Namespace) -> str:
     """Return the command line to repeat it, without the places of this machine."""
     data = ["--data", *(folder.name for folder in given.data)]
-    return " ".join(["python -m tests.benchmarks.run --only", name, *data, *(["--all"] if given.all else [])])
+    words = ["--words", given.words.name] if given.words else []
+    rest = ["--all"] if given.all else []
+    return " ".join(["python -m tests.benchmarks.run --only", name, *data, *words, *rest])
 
 
 if __name__ == "__main__":

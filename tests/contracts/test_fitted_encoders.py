@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -11,13 +12,13 @@ import numpy as np
 import pytest
 
 from search.encoders.fitted.base import Fit, LearningPassage, SparseEncoder
-from search.encoders.fitted.catalog import OPENERS, TRAINERS
+from search.encoders.fitted.catalog import IMPORTED, OPENERS, TRAINERS
 from search.errors import TooLittleToLearn
 from search.text.analyzer import Analyzer
 
 ROOT = Path(__file__).parent.parent.parent
 KINDS = sorted(TRAINERS.targets)
-QUICK = ("lsi", "onehot", "tfidf")
+QUICK = ("lsi", "onehot", "tfidf", IMPORTED)
 OTHERS = tuple(kind for kind in KINDS if kind not in QUICK)
 """These take seconds each to fit: they are tried with the slow tests."""
 UNKNOWN = "qqqxyzzy 魑魅魍魉"
@@ -44,13 +45,20 @@ def fit(kind, folder, learned_from):
     """Return the folder of files that ``kind`` learned from passages."""
     for name in ("files", "checkpoints"):
         (folder / name).mkdir(parents=True)
-    TRAINERS.create(
-        kind,
-        fit=Fit(
-            learned_from, analyzer(), SEED, folder / "files", folder / "checkpoints", None, lambda *_: None
-        ),
+    made = Fit(
+        learned_from, analyzer(), SEED, folder / "files", folder / "checkpoints", None, lambda *_: None
     )
+    TRAINERS.create(kind, fit=replace(made, given=made_elsewhere(folder)) if kind == IMPORTED else made)
     return folder / "files"
+
+
+def made_elsewhere(folder):
+    """Return a file of vectors, which have nothing to do with what the words mean."""
+    words = sorted({term for passage in passages() for term in analyzer().terms(passage.input)})
+    numbers = np.random.default_rng(SEED).normal(size=(len(words), 50))
+    lines = [f"{word} {' '.join(map(str, row))}" for word, row in zip(words, numbers.tolist(), strict=True)]
+    (folder / "vectors.txt").write_text("\n".join([f"{len(words)} 50", *lines, ""]), "utf-8")
+    return folder / "vectors.txt"
 
 
 def opened(kind, folder):

@@ -233,6 +233,35 @@ def test_a_worker_fits_what_the_service_is_asked_for(unfitted):
     assert all(each.active_generation_id for each in seen)  # it keeps the caches of both
 
 
+def test_word2vec_learns_on_where_it_is_asked_to_and_anew_where_not(unfitted, tmp_path):
+    with pytest.raises(InvalidInput, match="'birds' has no word2vec-cbow to continue from"):
+        fit(unfitted, "birds", "word2vec-cbow", learn_on=True)
+    with pytest.raises(InvalidInput, match="lsi always learns anew"):
+        unfitted.fit_encoder("birds", "lsi", learn_on=True)
+    first = fit(unfitted, "birds", "word2vec-cbow")
+    unfitted.put_document("birds", NewDocument("tern", "The tern dives for fish where the heron nests."))
+    unfitted.database.close()
+    shutil.copytree(unfitted.settings.home, tmp_path / "copy", symlinks=True)
+    onward = fit(unfitted, "birds", "word2vec-cbow", learn_on=True)
+    assert unfitted.words("birds", "neighbours", ["tern"], 3).found
+    anew = fit(unfitted, "birds", "word2vec-cbow")
+    assert len({first.fingerprint, onward.fingerprint, anew.fingerprint}) == 3
+    copy = Service.open(Settings.from_environment({}, tmp_path / "copy"), new=False)
+    task = copy.fit_encoder("birds", "word2vec-cbow", learn_on=True)
+    with copy.cache_lock.held("a test", copy.clock()):
+        Worker(copy).run_until_idle()
+    assert (copy.task(task.id).state, task.options["continue"]) == ("succeeded", True)
+    with copy.database.read() as connection:
+        seen = collections.through(connection, collections.get(connection, "birds"), "word2vec-cbow")
+    assert seen.fingerprint == onward.fingerprint
+    for path in copy.settings.encoders_folder.glob("word2vec-cbow-*/words.safetensors"):
+        path.chmod(0o600)
+        path.write_bytes(b"?")
+    with pytest.raises(ModelUnavailable, match="out of use"):
+        fit(copy, "birds", "word2vec-cbow", learn_on=True)
+    copy.close()
+
+
 @pytest.mark.slow
 def test_uploads_do_not_wait_for_a_fit(unfitted):
     slow = unfitted.fit_encoder("birds", "autoencoder")

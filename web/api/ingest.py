@@ -44,10 +44,15 @@ def add(collection: str) -> Response:
     raise UnsupportedMediaType(WANTED)
 
 
-def _upload(collection: str) -> Response:
+def only_files() -> None:
+    """Raise ``InvalidInput`` where the form of the current request has parts that are not named 'file'."""
     unknown = [name for name in (*request.form, *request.files) if name != "file"]
     if unknown:
         raise InvalidInput(f"{unknown[0]!r} is not a part of this form; files go in parts named 'file'")
+
+
+def _upload(collection: str) -> Response:
+    only_files()
     task = service().upload(collection, uploaded_files("file"))
     return reply(task, 202, url_for("tasks.get_task", task_id=task.id))
 

@@ -131,6 +131,9 @@ class FitBody(Body):
 
     name: str
     seed: int = Field(default=0, ge=0, lt=2**31, description="Of all draws")
+    learn_on: bool = Field(
+        default=False, alias="continue", description="Word2vec: start from the fit in use, instead of anew"
+    )
 
 
 class SwitchBody(Body):
@@ -148,6 +151,12 @@ class WordsBody(Body):
         description="One; two for similarity; a, b, c for an analogy; three or more for odd"
     )
     limit: int = Field(default=10, json_schema_extra={"minimum": 1, "maximum": WORDS_LIMIT_MAX})
+    encoder: EncoderName | None = None
+
+
+class WordVectorsParameters(Parameters):
+    """Whose vectors of words."""
+
     encoder: EncoderName | None = None
 
 

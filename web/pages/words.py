@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
+from indexer.fitted import kinds
 from indexer.words import CONTEXTS, WORD_KINDS
 from search.encoders.fitted.words import PlacedWord, ScoredWord
 from search.errors import UnknownWord
@@ -50,7 +51,7 @@ def words(collection: str) -> ResponseReturnValue:
         "words.html",
         collection=collection,
         knowing=knowing,
-        kinds=WORD_KINDS,
+        kinds=[kind for kind in WORD_KINDS if kind in kinds()],
         word=word,
         found=found,
         contexts=_contexts(collection, word, found),

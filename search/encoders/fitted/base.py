@@ -47,9 +47,11 @@ class Fit:
     checkpoints: Path
     """Folder that outlives a killed trainer: what it finds there of the same fit, it goes on from."""
     previous: Path | None
-    """Files of the fit before, for kinds that learn on instead of anew."""
+    """Files of the fit that a kind of ``LEARN_ON`` is to start from; None for a fresh fit."""
     progress: Callable[[int, int], None]
     """Told how many of how many parts are done."""
+    given: Path | None = None
+    """A file of vectors made elsewhere, for the kind ``IMPORTED``."""
 
 
 Trainer = Callable[[Fit], None]

@@ -22,9 +22,15 @@ TRAINERS: Registry[None] = Registry(
         "seq2seq": "search.encoders.fitted.seq2seq_training:fit_seq2seq",
         "seq2seq-attention": "search.encoders.fitted.seq2seq_training:fit_seq2seq_attention",
         "transformer-scratch": "search.encoders.fitted.transformer_training:fit_transformer",
+        "word-vectors": "search.encoders.fitted.imported_words:fit_imported",
     },
 )
 """``TRAINERS.create(kind, fit=Fit(...))`` runs a ``Trainer``."""
+
+IMPORTED = "word-vectors"
+"""The kind that is not learned here, but made of a file: ``Fit.given``."""
+LEARN_ON = ("word2vec-cbow", "word2vec-skipgram")
+"""Kinds that can start from what the fit before has learned."""
 
 OPENERS: Registry[FittedEncoder] = Registry(
     "fitted encoder",
@@ -41,6 +47,7 @@ OPENERS: Registry[FittedEncoder] = Registry(
         "seq2seq": "search.encoders.fitted.seq2seq:open_seq2seq",
         "seq2seq-attention": "search.encoders.fitted.seq2seq:open_seq2seq",
         "transformer-scratch": "search.encoders.fitted.transformer:open_transformer",
+        "word-vectors": "search.encoders.fitted.word_vectors:open_words",
     },
 )
 """``OPENERS.create(kind, folder=..., analyzer=...)`` opens files that somebody has proved to be whole."""

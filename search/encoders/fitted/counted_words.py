@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from search.encoders.fitted.base import Fit
 from search.errors import TooLittleToLearn
 from search.text.analyzer import Analyzer
+
+T = TypeVar("T")
 
 FILE = "vocabulary.json"
 
@@ -47,6 +50,16 @@ class CountedVocabulary:
         """Return the numbers of those ``terms`` that are known, in their order."""
         known = (self.numbers.get(term) for term in terms)
         return np.fromiter((number for number in known if number is not None), dtype=np.int32)
+
+    def among(self, numbers: Sequence[int]) -> "CountedVocabulary":
+        """Return the vocabulary of those words alone; ``numbers`` ascend."""
+
+        def of(values: Sequence[T]) -> list[T]:
+            return [values[number] for number in numbers]
+
+        return CountedVocabulary(
+            of(self.terms), of(self.counts), of(self.passage_counts), of(self.surfaces), self.passages
+        )
 
     def save(self, folder: Path) -> None:
         """Write ``vocabulary.json`` into ``folder``."""

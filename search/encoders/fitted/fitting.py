@@ -2,6 +2,7 @@
 
 <order>/fit.json          kind, seed, where the words of the analysis lie, and the files of the fit before
         passages.jsonl    document, heading and text of each passage
+        given             a file of vectors made elsewhere, where one was given
         checkpoints/      what outlives a killed trainer
         output/           what the trainer writes
 """
@@ -13,17 +14,23 @@ import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
+from typing import BinaryIO
 
 from search.artifacts import DamagedArtifact, fingerprint_of, seal
 from search.child import Channel, Progress, Step, reported, run_child
 from search.encoders.fitted.base import Fit, FittedEncoder, LearningPassage
 from search.encoders.fitted.catalog import OPENERS, TRAINERS
+from search.errors import TooLarge
 from search.text.analyzer import Analyzer
 
 FITTING = "fitting"
 FORMAT = 1
 FACTS = "encoder.json"
 _ORDER, _PASSAGES, _CHECKPOINTS, _OUTPUT = "fit.json", "passages.jsonl", "checkpoints", "output"
+_GIVEN = "given"
+GIVEN_BYTES_MAX = 2_000_000_000
+"""Of a file of vectors: 100 million numbers of 20 characters."""
+_BLOCK_BYTES = 1 << 20
 
 
 def write_passages(order: Path, passages: Iterable[LearningPassage]) -> str:
@@ -40,7 +47,27 @@ def write_passages(order: Path, passages: Iterable[LearningPassage]) -> str:
 
 def forget_passages(order: Path) -> None:
     """Delete what was written out to learn from."""
-    (order / _PASSAGES).unlink(missing_ok=True)
+    for name in (_PASSAGES, _GIVEN):
+        (order / name).unlink(missing_ok=True)
+
+
+def write_given(order: Path, vectors: BinaryIO) -> str:
+    """Keep a file of vectors that were made elsewhere; return its digest.
+
+    Raises:
+        TooLarge: it has more than ``GIVEN_BYTES_MAX``.
+    """
+    digest, size = hashlib.sha256(), 0
+    with (order / _GIVEN).open("wb") as stream:
+        while block := vectors.read(_BLOCK_BYTES):
+            size += len(block)
+            if size > GIVEN_BYTES_MAX:
+                raise TooLarge(
+                    f"the file of vectors has more than {GIVEN_BYTES_MAX} bytes; leave rare words out"
+                )
+            digest.update(block)
+            stream.write(block)
+    return digest.hexdigest()
 
 
 def run(
@@ -105,6 +132,7 @@ def main() -> None:
             checkpoints=order / _CHECKPOINTS,
             previous=facts["previous"] and Path(facts["previous"]),
             progress=lambda done, total: channel.step(Step(FITTING, done, total)),
+            given=order / _GIVEN if (order / _GIVEN).exists() else None,
         )
         TRAINERS.create(facts["kind"], fit=fit)
         told = {"format": FORMAT, "kind": facts["kind"], "analyzer": analyzer.version}

@@ -4,7 +4,7 @@ Vectors: a line ``words dimension``, then for each word a line of it and its num
 word a line of it and its count.  Both are UTF-8, parted by single spaces, the most frequent word first.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -24,60 +24,66 @@ _DIGITS = 12
 
 @dataclass(frozen=True)
 class TextVectors:
-    """What stands in the two files; all are parallel, in the order of the file of vectors."""
+    """What stands in a file of vectors, in its order."""
 
     terms: list[str]
-    counts: list[int]
     vectors: NDArray[np.float32]
     """``(words, dimension)``."""
 
 
-def write_vectors(words: WordVectors, vectors: BinaryIO, vocabulary: BinaryIO) -> None:
-    """Write both files; reading them gives the same numbers to the last bit."""
-    counts, terms = words.vocabulary.counts, words.vocabulary.terms
-    vectors.write(f"{len(terms)} {words.vectors.shape[1]}\n".encode())
-    for word in sorted(range(len(terms)), key=lambda word: (-counts[word], terms[word])):
+def vector_lines(words: WordVectors) -> Iterator[bytes]:
+    """Yield the lines of the file of vectors; reading them gives the same numbers to the last bit."""
+    terms = words.vocabulary.terms
+    yield f"{len(terms)} {words.vectors.shape[1]}\n".encode()
+    for word in _most_frequent_first(words):
         numbers = " ".join(f"{number:.9g}" for number in words.vectors[word].tolist())
-        vectors.write(f"{terms[word]} {numbers}\n".encode())
-        vocabulary.write(f"{terms[word]} {counts[word]}\n".encode())
+        yield f"{terms[word]} {numbers}\n".encode()
 
 
-def read_vectors(vectors: BinaryIO, vocabulary: BinaryIO) -> TextVectors:
-    """Read both files, which anybody may have written.
+def count_lines(words: WordVectors) -> Iterator[bytes]:
+    """Yield the lines of the vocabulary."""
+    for word in _most_frequent_first(words):
+        yield f"{words.vocabulary.terms[word]} {words.vocabulary.counts[word]}\n".encode()
+
+
+def _most_frequent_first(words: WordVectors) -> list[int]:
+    counts, terms = words.vocabulary.counts, words.vocabulary.terms
+    return sorted(range(len(terms)), key=lambda word: (-counts[word], terms[word]))
+
+
+def read_vectors(stream: BinaryIO) -> TextVectors:
+    """Read a file of vectors, which anybody may have written.
 
     Raises:
-        InvalidInput: a file is not of this format, or the two do not have the same words.
+        InvalidInput: it is not of this format.
         TooLarge: there are more numbers than ``MOST_NUMBERS``, or a line is too long.
     """
-    lines = _lines(vectors, "vectors")
+    lines = _lines(stream)
     words, dimension = _header(next(lines, ""))
     terms: dict[str, None] = {}
-    rows: list[NDArray[np.float32]] = []
+    vectors = np.empty((words, dimension), np.float32)  # memory that is taken as it is filled
     for place, line in enumerate(lines, start=2):
         if len(terms) == words:
             raise InvalidInput(f"the vectors have more lines than the {words} words that line 1 tells of")
         term, _, numbers = line.partition(" ")
-        _new(term, terms, f"line {place} of the vectors")
+        _new(term, terms, place)
+        vectors[len(terms)] = _numbers(numbers, dimension, place)
         terms[term] = None
-        rows.append(_numbers(numbers, dimension, place))
     if len(terms) != words:
         raise InvalidInput(f"the vectors end after {len(terms)} of the {words} words that line 1 tells of")
-    counts = _counts(vocabulary, words)
-    if counts.keys() != terms.keys():
-        raise InvalidInput("vectors and vocabulary have different words; give two files of one export")
-    return TextVectors(list(terms), [counts[term] for term in terms], np.stack(rows))
+    return TextVectors(list(terms), vectors)
 
 
-def _lines(stream: BinaryIO, name: str) -> Iterator[str]:
+def _lines(stream: BinaryIO) -> Iterator[str]:
     place = 0
     while line := stream.readline(LONGEST_LINE + 1):
         place += 1
         if len(line) > LONGEST_LINE:
-            raise TooLarge(f"line {place} of the {name} has more than {LONGEST_LINE} bytes")
+            raise TooLarge(f"line {place} of the vectors has more than {LONGEST_LINE} bytes")
         try:
             yield line.decode("utf-8").rstrip("\r\n ")
         except UnicodeDecodeError:
-            raise InvalidInput(f"line {place} of the {name} is not UTF-8") from None
+            raise InvalidInput(f"line {place} of the vectors is not UTF-8") from None
 
 
 def _header(line: str) -> tuple[int, int]:
@@ -96,11 +102,11 @@ def _whole(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else None
 
 
-def _new(term: str, terms: dict[str, None] | dict[str, int], where: str) -> None:
+def _new(term: str, terms: Mapping[str, None], place: int) -> None:
     if not term or term.split() != [term] or not term.isprintable():
-        raise InvalidInput(f"{where} does not begin with a word")
+        raise InvalidInput(f"line {place} of the vectors does not begin with a word")
     if term in terms:
-        raise InvalidInput(f"{where} has a word that stands there already: {term[:50]!r}")
+        raise InvalidInput(f"line {place} of the vectors has a word that stands there already: {term[:50]!r}")
 
 
 def _numbers(text: str, dimension: int, place: int) -> NDArray[np.float32]:
@@ -112,16 +118,3 @@ def _numbers(text: str, dimension: int, place: int) -> NDArray[np.float32]:
     if len(row) != dimension or not np.all(np.abs(row) <= np.finfo(np.float32).max):
         raise InvalidInput(f"line {place} of the vectors must have a word and {dimension} finite numbers")
     return row.astype(np.float32)
-
-
-def _counts(stream: BinaryIO, words: int) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for place, line in enumerate(_lines(stream, "vocabulary"), start=1):
-        if place > words:
-            raise InvalidInput(f"the vocabulary has more lines than the vectors have words, {words}")
-        term, _, number = line.partition(" ")
-        _new(term, counts, f"line {place} of the vocabulary")
-        if not (count := _whole(number)):
-            raise InvalidInput(f"line {place} of the vocabulary must have a word and a count above 0")
-        counts[term] = count
-    return counts

@@ -54,6 +54,11 @@ class Words:
         arrays = load_file(folder / FILE)
         self._contexts = [arrays[name] for name in CONTEXTS] if CONTEXTS[0] in arrays else None
 
+    @property
+    def vectors(self) -> WordVectors:
+        """The words with their counts and vectors, as they were learned."""
+        return self._words
+
     def neighbours(self, word: str, count: int) -> list[ScoredWord]:
         """Return the ``count`` words nearest to a word, without it.
 
