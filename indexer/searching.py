@@ -128,6 +128,18 @@ class Searching:
             ),
         )
 
+    def at_snapshot(
+        self, collection: str, encoder: str | None, use: Callable[[Collection, Snapshot, Connection], T]
+    ) -> T:
+        """Return what ``use`` makes of one state of a collection, through an encoder (by default its own)."""
+        return self._of_collection(
+            collection,
+            lambda found: self._at_one_state(
+                found, None, lambda _, snapshot, connection: use(found, snapshot, connection)
+            ),
+            encoder,
+        )
+
     def _of_collection(self, name: str, ask: Callable[[Collection], T], encoder: str | None = None) -> T:
         """Ask the collection called ``name``, seen through an encoder (by default its own).
 

@@ -18,6 +18,7 @@ from indexer.cache_lock import CacheLock
 from indexer.clock import Clock, utc_now
 from indexer.fitted import STEPS, FittedEncoders, checked_kind, folder_name
 from indexer.keeper import Keeper
+from indexer.maps import Maps
 from indexer.models import Models
 from indexer.pipeline import Incoming, Pipeline, checked
 from indexer.rankers import Rankers
@@ -112,6 +113,12 @@ class Service:
     def rankers(self) -> Rankers:
         """What ranks in mode attention."""
         return Rankers(self.settings.rankers_folder)
+
+    @cached_property
+    def maps(self) -> Maps:
+        """What draws and shows the maps of collections."""
+        caches = self.settings.caches_folder
+        return Maps(self.database, self._searching, self.models, self.analyzer, caches, self.clock)
 
     @cached_property
     def keeper(self) -> Keeper:

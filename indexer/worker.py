@@ -19,6 +19,7 @@ from sqlalchemy.engine import Connection
 from indexer.calibrating import Calibrator
 from indexer.fitting import fit
 from indexer.ingest import Ingest, Progress
+from indexer.map_records import MapRequest
 from indexer.readers.base import RecordFields
 from indexer.records import TaskInfo, TaskState
 from indexer.service import Service
@@ -238,7 +239,10 @@ class Worker:
         try:
             if task.kind == tasks.INGEST:
                 return self._ingest(task)
-            self._fit(task)
+            if task.kind == tasks.MAPPING:
+                self._map(task)
+            else:
+                self._fit(task)
             return None
         except (Canceled, Stopped, *PASSING):
             raise
@@ -283,7 +287,25 @@ class Worker:
         return {"code": ALL_REFUSED, "detail": told}
 
     def _fit(self, task: TaskInfo) -> None:
-        """Fit the encoder of a task on its collection; what is uploaded meanwhile does not wait for it."""
+        """Fit the encoder of a task on its collection."""
+        asked = task.options or {}
+        minding = self._minding_others()
+        fit(self._service, task.collection, asked["encoder"], asked["seed"], minding, task.id)
+
+    def _map(self, task: TaskInfo) -> None:
+        """Draw the map of a task."""
+        minding = self._minding_others()
+
+        def note(step: Step) -> None:
+            minding(step)
+            with self._service.database.write() as connection:
+                if not tasks.note_progress(connection, task.id, done=0, stored=0, unchanged=0, problems=[]):
+                    raise Canceled
+
+        self._service.maps.draw(task.collection, MapRequest(**(task.options or {}), points=0), note)
+
+    def _minding_others(self) -> Callable[[Step], None]:
+        """Return what a long task calls now and then: what is uploaded meanwhile does not wait for it."""
         kept = monotonic()
 
         def note(_: Step) -> None:
@@ -296,8 +318,7 @@ class Worker:
                 self._for_each(self._keep)
                 kept = monotonic()
 
-        asked = task.options or {}
-        fit(self._service, task.collection, asked["encoder"], asked["seed"], note, task.id)
+        return note
 
     def _opened(self, upload: tasks.Upload) -> BinaryIO:
         try:

@@ -6,7 +6,7 @@ found half done when the lock changes hands is simply begun again, and skips wha
 """
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, BinaryIO
@@ -22,9 +22,11 @@ from search.errors import TooLarge, UnknownTask
 INGEST = "ingest"
 FITTING = "fitting"
 """An encoder is fit on a collection; ``options`` say which."""
+MAPPING = "mapping"
+"""A map of a collection is drawn; ``options`` say which."""
 TRAINING = "training"
 """Done by the command that began it, never by a worker."""
-OF_WORKERS = (INGEST, FITTING)
+OF_WORKERS = (INGEST, FITTING, MAPPING)
 PARTS = 100
 """In how many parts the progress of each step of a training is told."""
 CHUNK_BYTES = 1024 * 1024
@@ -120,7 +122,19 @@ def enqueue_fit(
     connection: Connection, collection: str, encoder: str, seed: int, total: int, now: datetime
 ) -> TaskInfo:
     """Enqueue the fit of an encoder; ``total`` is in what its progress counts."""
-    values = {"kind": FITTING, "collection": collection, "options": {"encoder": encoder, "seed": seed}}
+    return enqueue(connection, FITTING, collection, {"encoder": encoder, "seed": seed}, total, now)
+
+
+def enqueue(
+    connection: Connection,
+    kind: str,
+    collection: str,
+    options: Mapping[str, Any],
+    total: int,
+    now: datetime,
+) -> TaskInfo:
+    """Enqueue a task without uploads; ``total`` is in what its progress counts."""
+    values = {"kind": kind, "collection": collection, "options": dict(options)}
     made = sa.insert(TaskRow).values(**values, state="enqueued", total=total, problems=[], created_at=now)
     return get(connection, connection.execute(made.returning(TaskRow.id)).scalar_one())
 

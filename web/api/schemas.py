@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 from pydantic_core import PydanticCustomError
 
+from indexer.map_records import BY_CLUSTER, POINTS_MAX, CollectionMap, MapMethod
 from indexer.pipeline import MEDIA_TYPE
 from indexer.records import (
     CollectionInfo,
@@ -30,6 +31,7 @@ from indexer.records import (
     WordsAnswer,
 )
 from indexer.words import LIMIT_MAX as WORDS_LIMIT_MAX
+from search.maps.drawing import CLUSTERS_MAX
 from search.model import (
     LIMIT_MAX,
     QUERY_CHARACTERS_MAX,
@@ -142,6 +144,38 @@ class WordsBody(Body):
     )
     limit: int = Field(default=10, json_schema_extra={"minimum": 1, "maximum": WORDS_LIMIT_MAX})
     encoder: EncoderName | None = None
+
+
+ClusterCount = Annotated[
+    int,
+    Field(
+        json_schema_extra={"minimum": 1, "maximum": CLUSTERS_MAX},
+        description="By default as many as suit the number of passages",
+    ),
+    BeforeValidator(plain_number, json_schema_input_type=int),
+]
+
+
+class MapBody(Body):
+    """A map to be drawn."""
+
+    encoder: EncoderName | None = None
+    method: MapMethod = "pca"
+    clusters: ClusterCount | None = None
+
+
+class MapParameters(Parameters):
+    """A map, its colours, and how many points of it."""
+
+    encoder: EncoderName | None = None
+    method: MapMethod = "pca"
+    clusters: ClusterCount | None = None
+    colour: str = Field(default=BY_CLUSTER, description="`cluster`, or the name of a field of the documents")
+    points: Annotated[
+        int,
+        Field(json_schema_extra={"minimum": 0, "maximum": POINTS_MAX}),
+        BeforeValidator(plain_number, json_schema_input_type=int),
+    ] = POINTS_MAX
 
 
 class DocumentBody(Body):
@@ -275,6 +309,7 @@ class TaskList(BaseModel):
 ANSWERS: tuple[type, ...] = (
     CollectionInfo,
     CollectionList,
+    CollectionMap,
     Deleted,
     DocumentDetail,
     DocumentPage,
