@@ -9,23 +9,35 @@ the same, and what was read stays read.
 """
 
 import hashlib
+import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
-from indexer.fitted import ENCODING, READING, STEPS, checked_kind, folder_name
+from indexer.fitted import (
+    ENCODING,
+    READING,
+    STEPS,
+    checked_kind,
+    checked_options,
+    folder_name,
+    reads_fields,
+)
 from indexer.records import FitSummary
 from indexer.service import Service
 from indexer.store import collections, fitted_vectors, passages
 from indexer.store.collections import Collection
+from indexer.store.field_inputs import lacking_fields, learning_fields
 from indexer.store.vector_bytes import packed
 from indexer.training_tasks import Note, alone, as_task, noted
 from search.artifacts import DamagedArtifact, fingerprint_of, publish
 from search.child import Killed, Step
 from search.encoders.fitted.base import SparseEncoder
+from search.encoders.fitted.catalog import OF_FIELDS
 from search.encoders.fitted.fitting import (
     forget_passages,
     open_fitted,
@@ -53,6 +65,7 @@ def fit(
     seed: int = 0,
     note: Note = lambda _: None,
     task: int | None = None,
+    fields: Sequence[Mapping[str, Any]] = (),
 ) -> FitSummary:
     """Fit an encoder on a collection and let searches use it once it has read every passage.
 
@@ -65,19 +78,20 @@ def fit(
         seed: of every draw.
         note: told about every step; may raise to stop the fit, which goes on from there another time.
         task: which a worker has taken; None to make one for this fit.
+        fields: of documents, declared for a kind that reads them.
 
     Raises:
         UnknownCollection: there is no such collection.
-        InvalidInput: there is no such kind.
+        InvalidInput: there is no such kind, or its fields are wrong.
         TooLittleToLearn: the collection has too few passages or words for it.
         Canceled: the task was stopped.
     """
-    checked_kind(kind)
+    options = checked_options(checked_kind(kind), fields)
     started = perf_counter()
     with service.database.read() as connection:
         found = collections.get(connection, collection)
     with alone(service, note), _steps(service, found, note, task) as step:
-        seen, unchanged = Fitting(service, found, kind, seed, step).run()
+        seen, unchanged = Fitting(service, found, kind, seed, step, options).run()
     return FitSummary(
         collection=found.name,
         encoder=kind,
@@ -98,12 +112,21 @@ def _steps(service: Service, found: Collection, note: Note, task: int | None) ->
 class Fitting:
     """One fit of one kind on one collection."""
 
-    def __init__(self, service: Service, found: Collection, kind: str, seed: int, step: Note) -> None:
+    def __init__(
+        self,
+        service: Service,
+        found: Collection,
+        kind: str,
+        seed: int,
+        step: Note,
+        options: Mapping[str, Any],
+    ) -> None:
         self._service = service
         self._found = found
         self._kind = kind
         self._seed = seed
         self._step = step
+        self._options = options
         self._folder = service.settings.encoders_folder
         self._order = self._folder / f".fitting-{found.id}-{kind}-{seed}"
 
@@ -139,10 +162,13 @@ class Fitting:
         """Write out what is to be learned from; return how many passages, and what tells them from others."""
         with self._service.database.read() as connection:
             count = passages.count(connection, self._found.id)
-            digest = write_passages(self._order, fitted_vectors.learning_passages(connection, self._found.id))
+            learned_from = learning_fields if self._kind in OF_FIELDS else fitted_vectors.learning_passages
+            digest = write_passages(self._order, learned_from(connection, self._found.id))
         if not count:
             raise TooLittleToLearn(f"{self._found.name!r} has no passages to learn from; store some first")
         told = f"{self._kind} {self._seed} {self._service.analyzer.version} {digest}"
+        if self._options:
+            told += f" {json.dumps(self._options, sort_keys=True)}"
         made_of = hashlib.sha256(told.encode()).hexdigest()
         mark = self._order / "made_of"
         if not mark.exists() or mark.read_text("utf-8") != made_of:  # the checkpoints are of other passages
@@ -177,6 +203,7 @@ class Fitting:
                 self._service.settings.home / "dictionaries",
                 self._previous(),
                 self._step,
+                self._options,
             )
         except Killed as killed:
             raise ModelUnavailable(
@@ -237,7 +264,8 @@ def fill(service: Service, seen: Collection, step: Callable[[Step], None]) -> No
     encoder, made = service.models.fitted.of(seen), 0
     while True:
         with service.database.read() as connection:
-            batch = fitted_vectors.lacking(connection, seen, BATCH_PASSAGES)
+            lacking = lacking_fields if reads_fields(seen) else fitted_vectors.lacking
+            batch = lacking(connection, seen, BATCH_PASSAGES)
             count = passages.count(connection, seen.id)
         if not batch:
             with service.database.write() as connection:

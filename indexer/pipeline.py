@@ -17,6 +17,7 @@ from typing import Any
 
 from indexer.chunking import CHUNKER_VERSION, Chunk, chunk, passage_input
 from indexer.clock import Clock
+from indexer.fitted import reads_fields
 from indexer.readers.base import Extracted
 from indexer.records import Stored
 from indexer.store import collections
@@ -31,6 +32,7 @@ from indexer.store.token_states import Reading
 from indexer.store.vector_bytes import packed
 from indexer.token_states import input_hash, readings
 from search.encoders.base import Transformer
+from search.encoders.fitted.document_fields import written
 from search.encoders.fitted.served import Served
 from search.errors import InvalidRecord, ModelUnavailable, NoText
 from search.text.language import language
@@ -118,11 +120,15 @@ class Pipeline:
             for piece in pieces
         ]
         read = readings(self.database, self.encoder, self.collection.encoder_id, inputs)
-        others = self._fitted_vectors(list(read), fitted)
+        others = self._fitted_vectors(list(read), [seen for seen in fitted if not reads_fields(seen)])
+        fields = [written(incoming.extracted.fields) for incoming, _ in fresh]
+        of_fields = self._fitted_vectors(fields, [seen for seen in fitted if reads_fields(seen)])
         place = iter(inputs)
-        for (incoming, digest), pieces in zip(fresh, cut, strict=True):
+        for (incoming, digest), pieces, told in zip(fresh, cut, fields, strict=True):
             passages = [
-                _passage(incoming.extracted, piece, input_hash(text), read[text], others[text])
+                _passage(
+                    incoming.extracted, piece, input_hash(text), read[text], others[text] | of_fields[told]
+                )
                 for piece, text in ((piece, next(place)) for piece in pieces)
             ]
             yield _document(incoming, digest, passages)

@@ -16,7 +16,7 @@ from indexer import bulk
 from indexer import words as about_words
 from indexer.cache_lock import CacheLock
 from indexer.clock import Clock, utc_now
-from indexer.fitted import STEPS, FittedEncoders, checked_kind, folder_name
+from indexer.fitted import STEPS, FittedEncoders, checked_kind, checked_options, folder_name
 from indexer.keeper import Keeper
 from indexer.maps import Maps
 from indexer.models import Models
@@ -42,6 +42,7 @@ from indexer.searching import Searching
 from indexer.settings import Settings
 from indexer.store import collections, documents, listing, passages, rankers, tasks
 from indexer.store.collections import Collection
+from indexer.store.field_inputs import kinds_of_fields
 from indexer.store.filters import compile_filter
 from indexer.store.passages import StoredPassages
 from indexer.store.schema import open_database
@@ -176,18 +177,22 @@ class Service:
             found = collections.get(connection, collection)
             return collections.encoder_infos(connection, found)
 
-    def fit_encoder(self, collection: str, encoder: str, seed: int = 0) -> TaskInfo:
+    def fit_encoder(
+        self, collection: str, encoder: str, seed: int = 0, fields: Sequence[Mapping[str, Any]] = ()
+    ) -> TaskInfo:
         """Enqueue the fit of an encoder on a collection, which a worker does.
+
+        ``fields`` are declared for a kind that reads them (``search/encoders/fitted/features.py``).
 
         Raises:
             UnknownCollection: there is no such collection.
-            InvalidInput: no encoder of this name can be fit.
+            InvalidInput: no encoder of this name can be fit, or its fields are wrong.
         """
-        checked_kind(encoder)
+        options = checked_options(checked_kind(encoder), fields)
         with self.database.write() as connection:
             found = collections.get(connection, collection)
             total = tasks.PARTS * len(STEPS)
-            return tasks.enqueue_fit(connection, found.name, encoder, seed, total, self.clock())
+            return tasks.enqueue_fit(connection, found.name, encoder, seed, total, self.clock(), options)
 
     def words(
         self, collection: str, ask: str, words: Sequence[str], limit: int = 10, encoder: str | None = None
@@ -215,6 +220,11 @@ class Service:
             seen = collections.encoders_of(connection, collections.get(connection, collection))
         through = about_words.chosen(seen, encoder, "neighbours")
         return self.models.fitted.words(through).neighbourhood(word, limit)
+
+    def kinds_of_fields(self, collection: str) -> dict[str, set[str]]:
+        """Return field of the documents -> the kinds of its values; raise ``UnknownCollection``."""
+        with self.database.read() as connection:
+            return kinds_of_fields(connection, collections.get(connection, collection).id)
 
     def remove_encoder(self, collection: str, encoder: str) -> None:
         """Take an encoder that was fit on a collection away from it, with its vectors.

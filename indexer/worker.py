@@ -290,7 +290,8 @@ class Worker:
         """Fit the encoder of a task on its collection."""
         asked = task.options or {}
         minding = self._minding_others()
-        fit(self._service, task.collection, asked["encoder"], asked["seed"], minding, task.id)
+        fields = asked.get("fields", ())
+        fit(self._service, task.collection, asked["encoder"], asked["seed"], minding, task.id, fields)
 
     def _map(self, task: TaskInfo) -> None:
         """Draw the map of a task."""

@@ -119,10 +119,17 @@ def begin_again(connection: Connection, now: datetime) -> None:
 
 
 def enqueue_fit(
-    connection: Connection, collection: str, encoder: str, seed: int, total: int, now: datetime
+    connection: Connection,
+    collection: str,
+    encoder: str,
+    seed: int,
+    total: int,
+    now: datetime,
+    options: Mapping[str, Any],
 ) -> TaskInfo:
     """Enqueue the fit of an encoder; ``total`` is in what its progress counts."""
-    return enqueue(connection, FITTING, collection, {"encoder": encoder, "seed": seed}, total, now)
+    asked = {"encoder": encoder, "seed": seed, **options}
+    return enqueue(connection, FITTING, collection, asked, total, now)
 
 
 def enqueue(

@@ -31,6 +31,8 @@ from indexer.records import (
     WordsAnswer,
 )
 from indexer.words import LIMIT_MAX as WORDS_LIMIT_MAX
+from search.encoders.fitted.features import KINDS as FIELD_KINDS
+from search.encoders.fitted.features import WEIGHT_MAX
 from search.maps.drawing import CLUSTERS_MAX
 from search.model import (
     LIMIT_MAX,
@@ -128,11 +130,22 @@ class NewCollection(Body):
     encoder: str | None = None
 
 
+class DeclaredField(Body):
+    """A field of the documents that counts, as what, and how much."""
+
+    name: str
+    kind: str = Field(description=", ".join(FIELD_KINDS))
+    weight: float = Field(default=1.0, json_schema_extra={"exclusiveMinimum": 0, "maximum": WEIGHT_MAX})
+
+
 class FitBody(Body):
     """An encoder to be fit on a collection."""
 
     name: str
     seed: int = Field(default=0, ge=0, lt=2**31, description="Of all draws")
+    fields: list[DeclaredField] = Field(
+        default_factory=list, description="Of `features` alone: what its vectors are made of"
+    )
 
 
 class WordsBody(Body):
@@ -242,6 +255,7 @@ class SimilarBody(Body):
     explain: bool = False
     highlight: bool = True
     diversity: Diversity = 0.0
+    encoder: EncoderName | None = None
 
     def request(self) -> SimilarRequest:
         """Return the body as the Service takes it."""

@@ -10,9 +10,10 @@ import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from search.artifacts import DamagedArtifact, fingerprint_of, seal
 from search.child import Channel, Progress, Step, reported, run_child
@@ -44,11 +45,18 @@ def forget_passages(order: Path) -> None:
 
 
 def run(
-    order: Path, kind: str, seed: int, dictionaries: Path | None, previous: Path | None, progress: Progress
+    order: Path,
+    kind: str,
+    seed: int,
+    dictionaries: Path | None,
+    previous: Path | None,
+    progress: Progress,
+    options: Mapping[str, Any],
 ) -> Path:
     """Fit a kind on the passages of ``order`` in a child process; return the sealed folder it wrote.
 
     Raises:
+        InvalidInput: the options do not fit the collection.
         TooLittleToLearn: there are too few words for this kind.
         StorageFull: the disk cannot hold it.
         Killed: a signal ended the child.
@@ -62,6 +70,7 @@ def run(
         "seed": seed,
         "dictionaries": dictionaries and str(dictionaries),
         "previous": previous and str(previous),
+        "options": options,
     }
     (order / _ORDER).write_text(json.dumps(facts), "utf-8")
     run_child("search.encoders.fitted.fitting", [str(order)], progress)
@@ -105,6 +114,7 @@ def main() -> None:
             checkpoints=order / _CHECKPOINTS,
             previous=facts["previous"] and Path(facts["previous"]),
             progress=lambda done, total: channel.step(Step(FITTING, done, total)),
+            options=facts["options"],
         )
         TRAINERS.create(facts["kind"], fit=fit)
         told = {"format": FORMAT, "kind": facts["kind"], "analyzer": analyzer.version}
