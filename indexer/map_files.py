@@ -9,6 +9,8 @@ import json
 import logging
 import shutil
 from collections.abc import Collection as Among
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -22,6 +24,9 @@ from search.maps.plane import Axes
 log = logging.getLogger(__name__)
 
 FORMAT = 1
+ASIDE = ".tmp"
+LEFT_AFTER_SECONDS = 24 * 3600.0
+"""No map takes a day to make."""
 _ARRAYS = ("ids", "places", "members", "centres")
 _FACTS = "map.json"
 
@@ -55,7 +60,7 @@ def read_map(folder: Path) -> DrawnMap | None:
 
 def write_map(folder: Path, drawn: DrawnMap) -> None:
     """Publish a map as ``folder``, unless somebody has done so already."""
-    aside = folder.with_name(f"{folder.name}-{uuid4().hex[:8]}.tmp")
+    aside = folder.with_name(f"{folder.name}-{uuid4().hex[:8]}{ASIDE}")
     aside.mkdir(parents=True)
     try:
         for name in _ARRAYS:
@@ -74,8 +79,15 @@ def write_map(folder: Path, drawn: DrawnMap) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def sweep_maps(caches: Path, collection: int, living: Among[int | None]) -> None:
-    """Delete the maps of a collection that were made of other generations than the ``living`` ones."""
+def sweep_maps(caches: Path, collection: int, living: Among[int | None], now: datetime) -> None:
+    """Delete the maps of a collection that are of other generations than the ``living`` ones.
+
+    What is being made beside them is left alone, unless whoever made it must have died.
+    """
     for folder in caches.glob(f"map-{collection}-*"):
-        if int(folder.name.split("-")[2]) not in living and not folder.name.endswith(".tmp"):
+        if folder.suffix == ASIDE:
+            with suppress(FileNotFoundError):
+                if now.timestamp() - folder.stat().st_mtime > LEFT_AFTER_SECONDS:
+                    remove_folder(folder)
+        elif int(folder.name.split("-")[2]) not in living:
             remove_folder(folder)

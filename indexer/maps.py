@@ -14,7 +14,7 @@ import numpy as np
 from sqlalchemy.engine import Connection
 
 from indexer.clock import Clock
-from indexer.map_files import folder_name, read_map, sweep_maps, write_map
+from indexer.map_files import ASIDE, folder_name, read_map, sweep_maps, write_map
 from indexer.map_records import BY_CLUSTER, METHODS, POINTS_MAX, CollectionMap, MapRequest
 from indexer.map_view import shown
 from indexer.models import Models
@@ -203,7 +203,7 @@ class Maps:
         with self._database.read() as connection:
             seen = collections.encoders_of(connection, material.found)
         living = {one.active_generation_id for one in seen} | {material.generation}
-        sweep_maps(self._caches, material.found.id, living)
+        sweep_maps(self._caches, material.found.id, living, self._clock())
         return drawn
 
     def _drawn(self, material: Material, progress: Progress) -> DrawnMap:
@@ -228,7 +228,7 @@ class Maps:
     def _by_umap(self, material: Material, ids: Ids, progress: Progress) -> Places:
         if ids.size < FEWEST:
             raise TooLittleToLearn(f"umap takes {FEWEST} passages or more; choose the method pca")
-        order = self._caches / f"map-{material.found.id}-{material.generation}-{uuid4().hex[:8]}.tmp"
+        order = self._caches / f"map-{material.found.id}-{material.generation}-{uuid4().hex[:8]}{ASIDE}"
         shape = (ids.size, material.found.dimension)
         return umap_places(order, row_blocks(material.rows, ids), shape, SEED, progress)
 

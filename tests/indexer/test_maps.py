@@ -1,5 +1,6 @@
 """Maps over a real store and the real model: drawn, cached, and shown over the rows as they are now."""
 
+import os
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -184,6 +185,18 @@ def test_what_cannot_be_mapped_is_told(service):
     service.put_document("fresh", NewDocument("one", "The kettle sings."))
     with pytest.raises(NotMapped, match="not indexed yet"):
         service.maps.show("fresh", SOME)
+
+
+def test_what_a_killed_process_left_is_swept_away_after_a_day(service):
+    service.maps.show("subjects", SOME)
+    generation = service.maps.show("subjects", SOME).generation
+    found = service.ensure_collection("subjects")
+    old, new = (service.settings.caches_folder / f"map-{found.id}-{generation}-{name}.tmp" for name in "ab")
+    for folder in (old, new):
+        folder.mkdir()
+    os.utime(old, (0, 0))
+    service.maps.show("subjects", replace(SOME, clusters=4))
+    assert not old.exists() and new.exists() and len(folders(service)) == 3
 
 
 def test_the_maps_of_a_deleted_collection_are_swept_away(service):

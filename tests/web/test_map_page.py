@@ -63,6 +63,8 @@ def test_a_point_is_shown_with_its_title_and_where_it_leads(client, moor, work):
     shown = client.get(f"{moor}/{points['ids'][0]}")
     assert f"/similar?collection=moor&amp;passage={points['ids'][0]}" in shown.text
     assert "/collections/moor/documents/" in shown.text and HOSTILE not in shown.text
+    by_it = client.get(f"{moor}/{points['ids'][0]}", query_string={"encoder": "lsi"})
+    assert f"passage={points['ids'][0]}&amp;encoder=lsi" in by_it.text
     assert client.get(f"{moor}/999999").status_code == 404
 
 

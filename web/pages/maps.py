@@ -82,6 +82,7 @@ def point(collection: str, passage: int) -> ResponseReturnValue:
         "map_point.html",
         chosen=collection,
         found=found,
+        encoder=request.args.get("encoder") or None,
         text=beginning(found.passage.text),
         page_of=page_of,
     )

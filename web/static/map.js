@@ -283,7 +283,7 @@ const passages = new Map(); // id of a passage -> what the server says of it
 
 async function passage(id) {
   if (!passages.has(id)) {
-    const answer = await fetch(`${figure.dataset.point}/${id}`, { headers: { Accept: "text/html" } });
+    const answer = await fetch(figure.dataset.point.replace(/\/0(?=$|\?)/, `/${id}`), { headers: { Accept: "text/html" } });
     if (!answer.ok) throw new Error(`status ${answer.status}`);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     passages.set(id, page.querySelector("article"));
