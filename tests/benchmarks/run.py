@@ -25,6 +25,7 @@ BENCHMARKS = (
     "filters",
     "search_speed",
     "attention_speed",
+    "map_speed",
     "serving_memory",
     "ingest_memory",
     "encoding",
