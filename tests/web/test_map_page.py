@@ -23,11 +23,12 @@ def moor(app):
     return "/collections/moor/map"
 
 
-def test_a_collection_that_is_not_indexed_yet_is_told_of(client, moor):
-    page = client.get(moor)
+def test_a_collection_that_is_not_indexed_yet_is_told_of(client):
+    assert client.put("/v1/collections/new-moor/documents/moss", json={"text": "Moss."}).status_code == 201
+    page = client.get("/collections/new-moor/map")
     assert page.status_code == 200 and "This map is not made yet" in text_of(page)
     assert "not indexed yet" in text_of(page)
-    answer = client.get(f"/v1{moor}")
+    answer = client.get("/v1/collections/new-moor/map")
     assert (answer.status_code, answer.json["code"]) == (409, "not_mapped")
 
 
