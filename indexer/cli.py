@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "train": "indexer.shell.train:train",
     "encoders": "indexer.shell.encoders:encoders",
     "words": "indexer.shell.words:words",
+    "map": "indexer.shell.map:map_command",
     "calibrate": "indexer.shell.calibrate:calibrate",
     "evaluate": "indexer.shell.evaluate:evaluate",
     "serve": "indexer.shell.serve:serve",

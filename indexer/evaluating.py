@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from indexer.fitted import kinds
+from indexer.fitted import kinds_of_text
 from indexer.fitting import fit
 from indexer.ingest import ingest_paths
 from indexer.learning import train as training
@@ -24,6 +24,7 @@ from indexer.store import collections, passages, rankers
 from indexer.store.collections import OWN
 from indexer.store.passages import StoredPassages
 from search.artifacts import DamagedArtifact
+from search.encoders.fitted.catalog import OF_FIELDS
 from search.errors import InvalidInput
 from search.evaluation.judged import Judged, Query
 from search.evaluation.measures import DEPTH, by_query, means, measure
@@ -38,7 +39,7 @@ from search.views import NO_IDS, VectorView
 
 RAW = "dense:raw"
 ATTENTIONS = {f"attention:{kind}": kind for kind in KINDS}
-SYSTEMS = (*MODES, *ATTENTIONS, RAW, *kinds(), OWN)
+SYSTEMS = (*MODES, *ATTENTIONS, RAW, *kinds_of_text(), OWN)
 COLLECTION = "evaluation"
 COMPARED = "nDCG@10"
 
@@ -64,6 +65,10 @@ def checked_systems(names: str) -> list[str]:
     """Return the systems of a comma-separated list; raise ``InvalidInput`` for one that is unknown."""
     systems = [name.strip() for name in names.split(",")]
     for system in systems:
+        if system in OF_FIELDS:
+            raise InvalidInput(
+                f"{system} reads the fields of documents and answers no questions; leave it out"
+            )
         if system not in SYSTEMS:
             raise InvalidInput(f"there is no system {system!r}; choose among: {', '.join(SYSTEMS)}")
     return list(dict.fromkeys(systems))
@@ -162,7 +167,7 @@ def answerer(
     """Return what answers a question with keys of documents, best first, and the test of what it learned."""
     if system == RAW:
         return _raw_answerer(service), None
-    if system in (*kinds(), OWN):
+    if system in (*kinds_of_text(), OWN):
         return _encoder_answerer(service, system, note), None
     kind = ATTENTIONS.get(system)
     ranker: AttentionRanker | None = Simple() if kind == SIMPLE else None

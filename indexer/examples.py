@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sqlalchemy.engine import Connection
 
+from indexer.fitted import reads_fields
 from indexer.snapshots import Snapshot
 from indexer.store import listing, passages
 from indexer.store.collections import Collection
+from indexer.store.field_inputs import siblings
 from search.arrays import Ids, Vector, unit_rows
 from search.attending import DamagedStates, whole
 from search.centring import without_language
@@ -56,7 +58,7 @@ def prepared(request: SimilarRequest, encoder: Encoder) -> Question:
             known=list(SIMILAR_MODES),
         )
     if request.mode == "attention" and not attentive:
-        raise InvalidInput("this collection's encoder has no token states; choose mode dense")
+        raise InvalidInput("this encoder has no token states; choose mode dense")
     return Question(
         mode=request.mode or ("attention" if attentive else "dense"),
         limit=request.limit,
@@ -80,9 +82,10 @@ def examples_of(connection: Connection, found: Collection, request: SimilarReque
         UnknownPassage: the collection has no passage of one of the numbers.
         InvalidInput: a passage would be on both sides.
     """
-    examples = Examples(
-        _passages_of(connection, found, request.like), _passages_of(connection, found, request.unlike)
-    )
+    sides = [_passages_of(connection, found, given) for given in (request.like, request.unlike)]
+    if reads_fields(found):  # all passages of a document are one example, and one alone is the document
+        sides = [np.array(siblings(connection, side.tolist()), dtype=np.int64) for side in sides]
+    examples = Examples(*sides)
     if np.intersect1d(examples.like, examples.unlike).size:
         raise InvalidInput("one example is under like and under unlike; leave it out on one side")
     return examples

@@ -8,10 +8,12 @@ from collections.abc import Callable
 
 from sqlalchemy.engine import Connection
 
+from indexer.fitted import reads_fields
 from indexer.pipeline import read_by
 from indexer.service import Service
 from indexer.store import collections, later_vectors, passages
 from indexer.store.collections import Collection
+from indexer.store.field_inputs import lacking_fields
 from indexer.training_tasks import Note
 from search.child import Step
 
@@ -38,6 +40,7 @@ def fill(
         ModelUnavailable: the encoder cannot be opened.
         UnknownCollection, UnknownEncoder: one of them was deleted in the meantime.
     """
+    lacking = lacking_fields if reads_fields(seen) else later_vectors.lacking
     models, at_a_time = service.models, BATCH_PASSAGES.get(seen.kind, BATCH_OF_OTHERS)
     with service.database.read() as connection:
         count = passages.count(connection, seen.id)
@@ -46,7 +49,7 @@ def fill(
         progress(min(read, count), count)
         with service.database.read() as connection:
             collections.require_encoder(connection, seen)
-            batch = later_vectors.lacking(connection, seen, at_a_time)
+            batch = lacking(connection, seen, at_a_time)
             count = passages.count(connection, seen.id)
         if batch:
             inputs = list(dict.fromkeys(batch.values()))

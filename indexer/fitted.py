@@ -1,14 +1,18 @@
 """The encoders that are fit on collections: which kinds there are, and those that this process has opened."""
 
 import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 from indexer.store.collections import Collection
 from search.arrays import one_thread_each
 from search.artifacts import DamagedArtifact
 from search.encoders.fitted.base import FittedEncoder
-from search.encoders.fitted.catalog import IMPORTED, LEARN_ON, TRAINERS
+from search.encoders.fitted.catalog import IMPORTED, LEARN_ON, OF_FIELDS, TRAINERS
+from search.encoders.fitted.features import declared
 from search.encoders.fitted.fitting import FITTING, open_fitted
 from search.encoders.fitted.served import Served
 from search.encoders.fitted.words import Words
@@ -52,6 +56,31 @@ def command(kind: str, collection: str) -> str:
     """Return the command that makes an encoder of a collection."""
     made = "words import FILE" if kind == IMPORTED else f"train {kind}"
     return f"xunyi {made} -c {collection}"
+
+
+def checked_options(kind: str, fields: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the options of a fit: the declared fields of a kind that reads them.
+
+    Raises:
+        InvalidInput: they are wrong, or this kind takes none.
+    """
+    if kind in OF_FIELDS:
+        return {"fields": [asdict(field) for field in declared(fields)]}
+    if fields:
+        raise InvalidInput(
+            f"fields are declared for {', '.join(OF_FIELDS)}; {kind} reads words and takes none"
+        )
+    return {}
+
+
+def reads_fields(seen: Collection) -> bool:
+    """Return whether the encoder that a collection is seen through reads fields of documents, not words."""
+    return seen.kind != "transformer" and seen.encoder in OF_FIELDS
+
+
+def kinds_of_text() -> list[str]:
+    """Return the kinds of encoder that can be fit and read words, so that questions can be put to them."""
+    return [kind for kind in kinds() if kind not in OF_FIELDS]
 
 
 def folder_name(kind: str, fingerprint: str) -> str:

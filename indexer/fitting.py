@@ -9,24 +9,35 @@ the same, and what was read stays read.
 """
 
 import hashlib
+import json
 import shutil
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from indexer.filling import fill, told
-from indexer.fitted import ENCODING, READING, STEPS, checked_kind, checked_to_learn_on, folder_name
+from indexer.fitted import (
+    ENCODING,
+    READING,
+    STEPS,
+    checked_kind,
+    checked_options,
+    checked_to_learn_on,
+    folder_name,
+)
 from indexer.records import FitSummary
 from indexer.service import Service
 from indexer.store import collections, later_vectors, passages
 from indexer.store.collections import Collection
+from indexer.store.field_inputs import learning_fields
 from indexer.training_tasks import Note, alone, as_task, noted
 from search.artifacts import DamagedArtifact, fingerprint_of, publish
 from search.child import Killed, Step
 from search.encoders.fitted.base import SparseEncoder
-from search.encoders.fitted.catalog import IMPORTED
+from search.encoders.fitted.catalog import IMPORTED, OF_FIELDS
 from search.encoders.fitted.fitting import (
     forget_passages,
     open_fitted,
@@ -47,6 +58,8 @@ class Wanted:
     """From the fit in use."""
     vectors: BinaryIO | None = None
     """Of words, made elsewhere."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What the user declared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +80,7 @@ def fit(
     task: int | None = None,
     *,
     learn_on: bool = False,
+    fields: Sequence[Mapping[str, Any]] = (),
 ) -> FitSummary:
     """Fit an encoder on a collection and let searches use it once it has read every passage.
 
@@ -81,18 +95,20 @@ def fit(
         task: which a worker has taken; None to make one for this fit.
         learn_on: start from what the fit in use has learned, instead of anew; the same start, passages and
             seed give the same encoder.
+        fields: of documents, declared for a kind that reads them.
 
     Raises:
         UnknownCollection: there is no such collection.
-        InvalidInput: there is no such kind, or it cannot learn on, or there is no fit to start from.
+        InvalidInput: there is no such kind, its fields are wrong, it cannot learn on, or there is no fit to
+            start from.
         ModelUnavailable: the files of the fit to start from are damaged.
         TooLittleToLearn: the collection has too few passages or words for it.
         Canceled: the task was stopped.
     """
-    checked_kind(kind)
+    options = checked_options(checked_kind(kind), fields)
     if learn_on:
         checked_to_learn_on(kind)
-    return _fit(service, collection, Wanted(kind, seed, learn_on=learn_on), note, task)
+    return _fit(service, collection, Wanted(kind, seed, learn_on, options=options), note, task)
 
 
 def import_vectors(
@@ -148,6 +164,7 @@ class Fitting:
         self._kind = wanted.kind
         self._seed = wanted.seed
         self._step = step
+        self._options = wanted.options
         self._folder = service.settings.encoders_folder
         self._order = self._folder / f".fitting-{found.id}-{wanted.kind}-{wanted.seed}"
 
@@ -184,12 +201,14 @@ class Fitting:
         """Write out what is to be learned from; return how many passages, and what tells them from others."""
         with self._service.database.read() as connection:
             count = passages.count(connection, self._found.id)
-            digest = write_passages(self._order, later_vectors.learning_passages(connection, self._found.id))
+            learned_from = learning_fields if self._kind in OF_FIELDS else later_vectors.learning_passages
+            digest = write_passages(self._order, learned_from(connection, self._found.id))
         if not count:
             raise TooLittleToLearn(f"{self._found.name!r} has no passages to learn from; store some first")
         told = f"{self._kind} {self._seed} {self._service.analyzer.version} {digest}"
         told += f" {fingerprint_of(previous)}" if previous else ""
         told += f" {write_given(self._order, self._wanted.vectors)}" if self._wanted.vectors else ""
+        told += f" {json.dumps(self._options, sort_keys=True)}" if self._options else ""
         made_of = hashlib.sha256(told.encode()).hexdigest()
         mark = self._order / "made_of"
         if not mark.exists() or mark.read_text("utf-8") != made_of:  # the checkpoints are of other passages
@@ -224,6 +243,7 @@ class Fitting:
                 self._service.settings.home / "dictionaries",
                 previous,
                 self._step,
+                self._options,
             )
         except Killed as killed:
             raise ModelUnavailable(

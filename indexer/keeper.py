@@ -81,7 +81,7 @@ class Keeper:
         """Delete the folders of collections that are gone."""
         with self.database.read() as connection:
             living = {str(collection.id) for collection in collections.all_collections(connection)}
-        for kind in ("vectors", "lexical"):
+        for kind in ("vectors", "lexical", "map"):
             for folder in self.caches.glob(f"{kind}-*-*"):
                 if folder.name.split("-")[1] not in living:
                     generations.remove_folder(folder)

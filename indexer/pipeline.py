@@ -17,6 +17,7 @@ from typing import Any
 
 from indexer.chunking import CHUNKER_VERSION, Chunk, chunk, passage_input
 from indexer.clock import Clock
+from indexer.fitted import reads_fields
 from indexer.readers.base import Extracted
 from indexer.records import Stored
 from indexer.store import collections
@@ -30,6 +31,7 @@ from indexer.store.tables import KEY_CHARACTERS_MAX, TITLE_CHARACTERS_MAX
 from indexer.store.vector_bytes import packed
 from indexer.token_states import input_hash, readings
 from search.encoders.base import Transformer
+from search.encoders.fitted.document_fields import written
 from search.encoders.fitted.served import Served
 from search.errors import (
     EncoderMismatch,
@@ -129,11 +131,15 @@ class Pipeline:
             for piece in pieces
         ]
         read = readings(self.database, encoder, own.encoder_id, inputs)
-        by_others = self._read_by_others(list(read), others)
+        by_others = self._read_by_others(list(read), [seen for seen in others if not reads_fields(seen)])
+        fields = [written(incoming.extracted.fields) for incoming, _ in fresh]
+        of_fields = self._read_by_others(fields, [seen for seen in others if reads_fields(seen)])
         place = iter(inputs)
-        for (incoming, digest), pieces in zip(fresh, cut, strict=True):
+        for (incoming, digest), pieces, told in zip(fresh, cut, fields, strict=True):
             passages = [
-                _passage(incoming.extracted, piece, input_hash(text), read[text], by_others[text])
+                _passage(
+                    incoming.extracted, piece, input_hash(text), read[text], by_others[text] | of_fields[told]
+                )
                 for piece, text in ((piece, next(place)) for piece in pieces)
             ]
             yield _document(incoming, digest, passages)

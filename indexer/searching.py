@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from sqlalchemy.engine import Connection
 
 from indexer import examples
+from indexer.fitted import reads_fields
 from indexer.models import Models
 from indexer.rankers import Rankers
 from indexer.snapshots import Behind, CollectionPicture, Snapshot
@@ -28,7 +29,7 @@ from indexer.token_states import codec_of
 from search.arrays import one_thread_each
 from search.encoders.base import Language, token_encoder
 from search.engine import Answer, Engine
-from search.errors import NotCalibrated, UnknownCollection, UnknownEncoder
+from search.errors import InvalidInput, NotCalibrated, UnknownCollection, UnknownEncoder
 from search.model import SearchRequest, SearchResult, SimilarRequest
 from search.question import prepare
 from search.ranking.attention import AttentionRanker, Simple
@@ -75,6 +76,11 @@ class Searching:
         started = perf_counter()
 
         def asked(found: Collection) -> SearchResult:
+            if reads_fields(found):
+                raise InvalidInput(
+                    f"{found.encoder} has no words to ask for: it compares documents by their fields; "
+                    f"ask for what is similar to a document, with the encoder {found.encoder}"
+                )
             question = prepare(request, self._models.encoder_of(found), self._analyzer)
 
             def answered(engine: Engine, snapshot: Snapshot, connection: Connection) -> SearchResult:
@@ -107,7 +113,7 @@ class Searching:
 
         def asked(found: Collection) -> SearchResult:
             encoder = self._models.encoder_of(found)
-            question = examples.prepared(request, encoder)
+            question = replace(examples.prepared(request, encoder), balanced=not reads_fields(found))
 
             def ranked(engine: Engine, snapshot: Snapshot, connection: Connection) -> SearchResult:
                 given = examples.examples_of(connection, found, request)
@@ -116,7 +122,7 @@ class Searching:
 
             return self._at_one_state(found, request.filter, ranked)
 
-        result = self._of_collection(collection, asked)
+        result = self._of_collection(collection, asked, request.encoder)
         return replace(result, took_ms=(perf_counter() - started) * 1000)
 
     def at_one_state(self, collection: Collection, look: Callable[[Engine, Connection], T]) -> T:
@@ -127,6 +133,18 @@ class Searching:
                 found, None, lambda engine, _, connection: look(engine, connection)
             ),
             collection.encoder,
+        )
+
+    def at_snapshot(
+        self, collection: str, encoder: str | None, use: Callable[[Collection, Snapshot, Connection], T]
+    ) -> T:
+        """Return what ``use`` makes of one state of a collection, through an encoder (by default its own)."""
+        return self._of_collection(
+            collection,
+            lambda found: self._at_one_state(
+                found, None, lambda _, snapshot, connection: use(found, snapshot, connection)
+            ),
+            encoder,
         )
 
     def _of_collection(self, name: str, ask: Callable[[Collection], T], encoder: str | None = None) -> T:

@@ -16,8 +16,16 @@ from indexer import bulk
 from indexer import words as about_words
 from indexer.cache_lock import CacheLock
 from indexer.clock import Clock, utc_now
-from indexer.fitted import STEPS, FittedEncoders, checked_kind, checked_to_learn_on, folder_name
+from indexer.fitted import (
+    STEPS,
+    FittedEncoders,
+    checked_kind,
+    checked_options,
+    checked_to_learn_on,
+    folder_name,
+)
 from indexer.keeper import Keeper
+from indexer.maps import Maps
 from indexer.models import Models
 from indexer.pipeline import Incoming, Pipeline, checked
 from indexer.rankers import Rankers
@@ -41,6 +49,7 @@ from indexer.searching import Searching
 from indexer.settings import Settings
 from indexer.store import collections, documents, listing, own_encoder, passages, rankers, tasks
 from indexer.store.collections import Collection
+from indexer.store.field_inputs import kinds_of_fields
 from indexer.store.filters import compile_filter
 from indexer.store.passages import StoredPassages
 from indexer.store.schema import open_database
@@ -115,6 +124,12 @@ class Service:
         return Rankers(self.settings.rankers_folder)
 
     @cached_property
+    def maps(self) -> Maps:
+        """What draws and shows the maps of collections."""
+        caches = self.settings.caches_folder
+        return Maps(self.database, self._searching, self.models, self.analyzer, caches, self.clock)
+
+    @cached_property
     def keeper(self) -> Keeper:
         """What brings the caches up to date; to be used under ``cache_lock`` alone."""
         return Keeper(
@@ -171,22 +186,32 @@ class Service:
             return collections.encoder_infos(connection, found)
 
     def fit_encoder(
-        self, collection: str, encoder: str, seed: int = 0, *, learn_on: bool = False
+        self,
+        collection: str,
+        encoder: str,
+        seed: int = 0,
+        fields: Sequence[Mapping[str, Any]] = (),
+        *,
+        learn_on: bool = False,
     ) -> TaskInfo:
         """Enqueue the fit of an encoder on a collection, which a worker does.
 
+        ``fields`` are declared for a kind that reads them (``search/encoders/fitted/features.py``).
+
         Raises:
             UnknownCollection: there is no such collection.
-            InvalidInput: no encoder of this name can be fit, or it cannot start from the fit before.
+            InvalidInput: no encoder of this name can be fit, its fields are wrong, or it cannot start from
+                the fit before.
         """
-        checked_kind(encoder)
+        options = checked_options(checked_kind(encoder), fields)
         if learn_on:
             checked_to_learn_on(encoder)
+            options["continue"] = True
         with self.database.write() as connection:
             found = collections.get(connection, collection)
             total = tasks.PARTS * len(STEPS)
-            options = {"encoder": encoder, "seed": seed} | ({"continue": True} if learn_on else {})
-            return tasks.enqueue_fit(connection, found.name, options, total, self.clock())
+            asked = {"encoder": encoder, "seed": seed} | options
+            return tasks.enqueue_fit(connection, found.name, asked, total, self.clock())
 
     def import_vectors(self, collection: str, file: UploadedFile) -> TaskInfo:
         """Keep a file of word vectors and enqueue what makes an encoder of it, which a worker does.
@@ -258,6 +283,11 @@ class Service:
             seen = collections.encoders_of(connection, collections.get(connection, collection))
         through = about_words.chosen(seen, encoder, "neighbours")
         return self.models.fitted.words(through).neighbourhood(word, limit)
+
+    def kinds_of_fields(self, collection: str) -> dict[str, set[str]]:
+        """Return field of the documents -> the kinds of its values; raise ``UnknownCollection``."""
+        with self.database.read() as connection:
+            return kinds_of_fields(connection, collections.get(connection, collection).id)
 
     def remove_encoder(self, collection: str, encoder: str) -> None:
         """Take an encoder of a collection away from it, with its vectors.

@@ -20,6 +20,7 @@ from sqlalchemy.engine import Connection
 from indexer.calibrating import Calibrator
 from indexer.fitting import fit, import_vectors
 from indexer.ingest import Ingest, Progress
+from indexer.map_records import MapRequest
 from indexer.readers.base import RecordFields
 from indexer.records import TaskInfo, TaskState
 from indexer.service import Service
@@ -249,7 +250,10 @@ class Worker:
         try:
             if task.kind == tasks.INGEST:
                 return self._ingest(task)
-            self._learn(task)
+            if task.kind == tasks.MAPPING:
+                self._map(task)
+            else:
+                self._learn(task)
             return None
         except (Canceled, Stopped, *PASSING):
             raise
@@ -294,7 +298,44 @@ class Worker:
         return {"code": ALL_REFUSED, "detail": told}
 
     def _learn(self, task: TaskInfo) -> None:
-        """Fit an encoder or switch to one; what is uploaded meanwhile does not wait for it."""
+        """Fit an encoder on a collection, or have it switch to another."""
+        asked, minding = task.options or {}, self._minding_others()
+        if task.kind == tasks.SWITCHING:
+            named, force = asked["encoder"], asked["force"]
+            summary = switch(self._service, task.collection, named, note=minding, force=force, task=task.id)
+            with self._service.database.write() as connection:
+                tasks.report(connection, task.id, asdict(summary))
+        elif asked["encoder"] == IMPORTED:
+            with self._service.database.read() as connection:
+                (upload,) = tasks.uploads(connection, task.id)
+            with self._opened(upload) as stream:
+                import_vectors(self._service, task.collection, stream, minding, task.id)
+        else:
+            fit(
+                self._service,
+                task.collection,
+                asked["encoder"],
+                asked["seed"],
+                minding,
+                task.id,
+                learn_on=asked.get("continue", False),
+                fields=asked.get("fields", ()),
+            )
+
+    def _map(self, task: TaskInfo) -> None:
+        """Draw the map of a task."""
+        minding = self._minding_others()
+
+        def note(step: Step) -> None:
+            minding(step)
+            with self._service.database.write() as connection:
+                if not tasks.note_progress(connection, task.id, done=0, stored=0, unchanged=0, problems=[]):
+                    raise Canceled
+
+        self._service.maps.draw(task.collection, MapRequest(**(task.options or {}), points=0), note)
+
+    def _minding_others(self) -> Callable[[Step], None]:
+        """Return what a long task calls now and then: what is uploaded meanwhile does not wait for it."""
         kept = monotonic()
 
         def note(_: Step) -> None:
@@ -307,28 +348,7 @@ class Worker:
                 self._for_each(self._keep)
                 kept = monotonic()
 
-        asked = task.options or {}
-        if task.kind == tasks.SWITCHING:
-            named, force = asked["encoder"], asked["force"]
-            summary = switch(self._service, task.collection, named, note=note, force=force, task=task.id)
-            with self._service.database.write() as connection:
-                tasks.report(connection, task.id, asdict(summary))
-            return
-        if asked["encoder"] == IMPORTED:
-            with self._service.database.read() as connection:
-                (upload,) = tasks.uploads(connection, task.id)
-            with self._opened(upload) as stream:
-                import_vectors(self._service, task.collection, stream, note, task.id)
-            return
-        fit(
-            self._service,
-            task.collection,
-            asked["encoder"],
-            asked["seed"],
-            note,
-            task.id,
-            learn_on=asked.get("continue", False),
-        )
+        return note
 
     def _opened(self, upload: tasks.Upload) -> BinaryIO:
         try:

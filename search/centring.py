@@ -82,7 +82,7 @@ def without_language(rows: Matrix, passage_means: Mapping[Language, Vector]) -> 
     Their products with passages then say nothing of their language: of passages alone, which lack a side that
     centring could take the difference from, the nearest would nearly all be of their own.
     """
-    return rows if len(passage_means) == 1 else unit_rows(_off_axis(rows, passage_means))
+    return rows if len(passage_means) < 2 else unit_rows(_off_axis(rows, passage_means))
 
 
 def _off_axis(rows: Matrix, means: Mapping[Language, Vector]) -> Matrix:

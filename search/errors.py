@@ -94,6 +94,12 @@ class NotCalibrated(SearchError):
     code = "not_calibrated"
 
 
+class NotMapped(SearchError):
+    """A map is asked for that a worker has to make first."""
+
+    code = "not_mapped"
+
+
 class DuplicateKey(SearchError):
     """Two documents of one batch have the same key; the first is stored, the second refused."""
 

@@ -75,6 +75,8 @@ class SimilarRequest:
     """Whether to look for the words that speak for a hit; only mode attention knows any."""
     diversity: float = 0.0
     """From 0 (the best hits, best first) to 1 (hits that differ most); only their order and choice."""
+    encoder: str | None = None
+    """Which of the collection's encoders compares; by default its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ STATUS: dict[type[SearchError], int] = {
     errors.CollectionExists: 409,
     errors.EncoderMismatch: 409,
     errors.NotCalibrated: 409,
+    errors.NotMapped: 409,
     errors.DuplicateKey: 409,
     errors.EmptyInput: 422,
     errors.NoText: 422,

@@ -116,6 +116,7 @@ def search(
 @options.collection_option
 @options.limit_option
 @click.option("--mode", help=f"One of {', '.join(SIMILAR_MODES)} (default: attention).")
+@click.option("--encoder", metavar="NAME", help="Compare by this one of `xunyi encoders`, such as features.")
 @options.filter_option
 @options.diversity_option
 @click.option("--explain", is_flag=True, help="Show what each part of a score was made of.")
@@ -128,6 +129,7 @@ def similar(
     collection: str,
     limit: int,
     mode: str | None,
+    encoder: str | None,
     filter_text: str | None,
     diversity: float,
     explain: bool,
@@ -145,6 +147,7 @@ def similar(
         filter=options.filter_of(filter_text),
         explain=explain,
         diversity=diversity,
+        encoder=encoder,
     )
     with options.service(home) as service:
         result = service.similar(collection, request)

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from indexer.fitted import checked_kind as checked_encoder
+from indexer.fitted import checked_options
 from indexer.fitting import fit
 from indexer.learning import checked_kind
 from indexer.learning import train as run_training
@@ -16,6 +18,8 @@ from indexer.records import FitSummary, TrainingSummary
 from indexer.shell import options
 from indexer.store.tasks import Canceled
 from search.child import Step
+from search.encoders.fitted.catalog import OF_FIELDS
+from search.encoders.fitted.features import KINDS as FIELD_KINDS
 from search.errors import InvalidInput
 from search.evaluation.judged import read_judgements
 from search.ranking.learned import KINDS
@@ -34,6 +38,13 @@ ATTENTION = "attention"
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Attention learns from queries.jsonl and qrels.tsv (keys of documents) instead of the texts.",
 )
+@click.option(
+    "--field",
+    "fields",
+    multiple=True,
+    metavar="NAME:KIND[:WEIGHT]",
+    help=f"For features (repeatable): a field of documents as {', '.join(FIELD_KINDS)}; weight 1 if none.",
+)
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Of all draws.")
 @click.option(
     "--continue", "learn_on", is_flag=True, help="Word2vec starts from the fit in use, instead of anew."
@@ -45,6 +56,7 @@ def train(
     kind: str | None,
     collection: str,
     judgements: Path | None,
+    fields: tuple[str, ...],
     seed: int,
     learn_on: bool,
     as_json: bool,
@@ -54,24 +66,28 @@ def train(
 
     `xunyi train attention --kind KIND` learns how words attend and uses that if a held-out test finds it
     better; `--kind simple` goes back.  `xunyi train NAME` fits the encoder NAME on the collection's own
-    passages; `xunyi search --encoder NAME` then searches by it.
+    passages; `xunyi search --encoder NAME` then searches by it.  `xunyi train features --field
+    price:number:2 --field tags:tags` makes a vector of each document's fields, which `xunyi similar
+    --encoder features` compares.
     """
-    judged = None
+    judged, declared = None, [field_of(given) for given in fields]
     if what == ATTENTION:
         if kind is None:
             raise InvalidInput(f"say which kind of attention: --kind, one of {', '.join(KINDS)}")
         if learn_on:
             raise InvalidInput("attention always learns anew; leave --continue out")
         checked_kind(kind)
+        if fields:
+            raise InvalidInput("--field goes with: xunyi train features")
         judged = None if judgements is None else read_judgements(judgements)
     else:
-        checked_encoder(what)
+        checked_options(checked_encoder(what), declared)
         if kind is not None or judgements is not None:
             raise InvalidInput("--kind and --judgements go with: xunyi train attention")
     with options.service(home) as service, bar(options.errors_console) as note:
         try:
             summary: TrainingSummary | FitSummary = (
-                fit(service, collection, what, seed, note, learn_on=learn_on)
+                fit(service, collection, what, seed, note, learn_on=learn_on, fields=declared)
                 if kind is None
                 else run_training(service, collection, kind, seed, judged, note)
             )
@@ -85,6 +101,24 @@ def train(
     else:
         print_summary(summary)
     return 0
+
+
+def field_of(given: str) -> dict[str, Any]:
+    """Return the declaration of a field that was written as ``NAME:KIND`` or ``NAME:KIND:WEIGHT``."""
+    name, _, last = given.rpartition(":")
+    if name and last in FIELD_KINDS:
+        return {"name": name, "kind": last}
+    name, _, kind = name.rpartition(":")
+    try:
+        weight = float(last)
+    except ValueError:
+        weight = None
+    if not name or weight is None:
+        raise InvalidInput(
+            f"--field {given[:100]!r} is not NAME:KIND or NAME:KIND:WEIGHT, such as price:number:2; "
+            f"a kind is one of: {', '.join(FIELD_KINDS)}"
+        )
+    return {"name": name, "kind": kind, "weight": weight}
 
 
 @contextmanager
@@ -120,8 +154,9 @@ def print_fit(summary: FitSummary) -> None:
         f"{passages}",
         markup=False,
     )
+    asking = "similar KEY" if summary.encoder in OF_FIELDS else "search"
     console.print(
-        f"search by it: xunyi search --encoder {summary.encoder} -c {summary.collection} ...", markup=False
+        f"use it: xunyi {asking} --encoder {summary.encoder} -c {summary.collection} ...", markup=False
     )
 
 

@@ -173,7 +173,7 @@ def metadata_of(connection: Connection, document_ids: Iterable[int]) -> dict[int
 
 
 def _put(metadata: dict[str, Any], row: Any) -> None:
-    value = _value(row)
+    value = value_of(row)
     if row.ordinal < 0:
         metadata[row.name] = value
         return
@@ -182,7 +182,8 @@ def _put(metadata: dict[str, Any], row: Any) -> None:
         elements.append(value)
 
 
-def _value(row: Any) -> Element | None:
+def value_of(row: Any) -> Element | None:
+    """Return the value that a row of the table holds; None of an empty list."""
     match row.kind:
         case "text":
             return str(row.text_value)

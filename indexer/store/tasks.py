@@ -25,9 +25,11 @@ FITTING = "fitting"
 """An encoder is fit on a collection; ``options`` say which."""
 SWITCHING = "switching"
 """A collection goes over to another encoder; ``options`` say which."""
+MAPPING = "mapping"
+"""A map of a collection is drawn; ``options`` say which."""
 TRAINING = "training"
 """Done by the command that began it, never by a worker."""
-OF_WORKERS = (INGEST, FITTING, SWITCHING)
+OF_WORKERS = (INGEST, FITTING, SWITCHING, MAPPING)
 PARTS = 100
 """In how many parts the progress of each step of a training is told."""
 CHUNK_BYTES = 1024 * 1024
@@ -123,7 +125,7 @@ def enqueue_fit(
     connection: Connection, collection: str, options: Mapping[str, Any], total: int, now: datetime
 ) -> TaskInfo:
     """Enqueue the fit of an encoder; ``total`` is in what its progress counts."""
-    return _enqueue(connection, FITTING, collection, options, total, now)
+    return enqueue(connection, FITTING, collection, options, total, now)
 
 
 def enqueue_import(
@@ -144,10 +146,10 @@ def enqueue_switch(
     connection: Connection, collection: str, encoder: str, force: bool, total: int, now: datetime
 ) -> TaskInfo:
     """Enqueue the switch of a collection to an encoder; ``total`` is in what its progress counts."""
-    return _enqueue(connection, SWITCHING, collection, {"encoder": encoder, "force": force}, total, now)
+    return enqueue(connection, SWITCHING, collection, {"encoder": encoder, "force": force}, total, now)
 
 
-def _enqueue(
+def enqueue(
     connection: Connection,
     kind: str,
     collection: str,
@@ -155,8 +157,9 @@ def _enqueue(
     total: int,
     now: datetime,
 ) -> TaskInfo:
-    values = {"kind": kind, "collection": collection, "options": options, "total": total, "problems": []}
-    made = sa.insert(TaskRow).values(**values, state="enqueued", created_at=now)
+    """Enqueue a task without uploads; ``total`` is in what its progress counts."""
+    values = {"kind": kind, "collection": collection, "options": dict(options)}
+    made = sa.insert(TaskRow).values(**values, state="enqueued", total=total, problems=[], created_at=now)
     return get(connection, connection.execute(made.returning(TaskRow.id)).scalar_one())
 
 

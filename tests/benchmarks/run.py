@@ -27,6 +27,7 @@ BENCHMARKS = (
     "search_speed",
     "attention_speed",
     "switching",
+    "map_speed",
     "serving_memory",
     "ingest_memory",
     "encoding",

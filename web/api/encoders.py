@@ -24,7 +24,13 @@ def list_encoders(path: CollectionPath) -> Response:
 )
 def fit_encoder(path: CollectionPath, body: FitBody) -> Response:
     """Fit an encoder on the collection's passages; it is searched by once it has read all of them."""
-    task = service().fit_encoder(path.collection, body.name, body.seed, learn_on=body.learn_on)
+    task = service().fit_encoder(
+        path.collection,
+        body.name,
+        body.seed,
+        [dict(field) for field in body.fields],
+        learn_on=body.learn_on,
+    )
     return reply(task, 202, url_for("tasks.get_task", task_id=task.id))
 
 

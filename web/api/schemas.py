@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 from pydantic_core import PydanticCustomError
 
+from indexer.map_records import BY_CLUSTER, POINTS_MAX, CollectionMap, MapMethod
 from indexer.pipeline import MEDIA_TYPE
 from indexer.records import (
     CollectionInfo,
@@ -30,6 +31,9 @@ from indexer.records import (
     WordsAnswer,
 )
 from indexer.words import LIMIT_MAX as WORDS_LIMIT_MAX
+from search.encoders.fitted.features import KINDS as FIELD_KINDS
+from search.encoders.fitted.features import WEIGHT_MAX
+from search.maps.drawing import CLUSTERS_MAX
 from search.model import (
     LIMIT_MAX,
     QUERY_CHARACTERS_MAX,
@@ -126,6 +130,14 @@ class NewCollection(Body):
     encoder: str | None = None
 
 
+class DeclaredField(Body):
+    """A field of the documents that counts, as what, and how much."""
+
+    name: str
+    kind: str = Field(description=", ".join(FIELD_KINDS))
+    weight: float = Field(default=1.0, json_schema_extra={"exclusiveMinimum": 0, "maximum": WEIGHT_MAX})
+
+
 class FitBody(Body):
     """An encoder to be fit on a collection."""
 
@@ -133,6 +145,9 @@ class FitBody(Body):
     seed: int = Field(default=0, ge=0, lt=2**31, description="Of all draws")
     learn_on: bool = Field(
         default=False, alias="continue", description="Word2vec: start from the fit in use, instead of anew"
+    )
+    fields: list[DeclaredField] = Field(
+        default_factory=list, description="Of `features` alone: what its vectors are made of"
     )
 
 
@@ -158,6 +173,38 @@ class WordVectorsParameters(Parameters):
     """Whose vectors of words."""
 
     encoder: EncoderName | None = None
+
+
+ClusterCount = Annotated[
+    int,
+    Field(
+        json_schema_extra={"minimum": 1, "maximum": CLUSTERS_MAX},
+        description="By default as many as suit the number of passages",
+    ),
+    BeforeValidator(plain_number, json_schema_input_type=int),
+]
+
+
+class MapBody(Body):
+    """A map to be drawn."""
+
+    encoder: EncoderName | None = None
+    method: MapMethod = "pca"
+    clusters: ClusterCount | None = None
+
+
+class MapParameters(Parameters):
+    """A map, its colours, and how many points of it."""
+
+    encoder: EncoderName | None = None
+    method: MapMethod = "pca"
+    clusters: ClusterCount | None = None
+    colour: str = Field(default=BY_CLUSTER, description="`cluster`, or the name of a field of the documents")
+    points: Annotated[
+        int,
+        Field(json_schema_extra={"minimum": 0, "maximum": POINTS_MAX}),
+        BeforeValidator(plain_number, json_schema_input_type=int),
+    ] = POINTS_MAX
 
 
 class DocumentBody(Body):
@@ -224,6 +271,7 @@ class SimilarBody(Body):
     explain: bool = False
     highlight: bool = True
     diversity: Diversity = 0.0
+    encoder: EncoderName | None = None
 
     def request(self) -> SimilarRequest:
         """Return the body as the Service takes it."""
@@ -291,6 +339,7 @@ class TaskList(BaseModel):
 ANSWERS: tuple[type, ...] = (
     CollectionInfo,
     CollectionList,
+    CollectionMap,
     Deleted,
     DocumentDetail,
     DocumentPage,

@@ -51,14 +51,17 @@ def similar() -> ResponseReturnValue:
     """Show what is like a passage: more of what was found."""
     chosen, limit = request.args.get("collection", DEFAULT_COLLECTION), _limit()
     example = service().passage(chosen, _passage())
-    asked = SimilarRequest(like=[example.passage.id], limit=limit, explain=True)
+    encoder = request.args.get("encoder") or None
+    asked = SimilarRequest(like=[example.passage.id], limit=limit, explain=True, encoder=encoder)
     result = service().similar(chosen, asked)
     more = _more(result, limit)
-    address = url_for(".similar", collection=chosen, passage=example.passage.id, limit=more)
+    address = url_for(".similar", collection=chosen, passage=example.passage.id, limit=more, encoder=encoder)
     return render_template(
         "similar.html",
         chosen=chosen,
         example=example,
+        encoder=encoder,
+        encoders=[info.name for info in service().encoders(chosen) if info.complete],
         result=result,
         more=address if more else None,
         asking="example",

@@ -3,9 +3,9 @@
 from flask import Flask
 
 from web.access import signed_in
-from web.pages import documents, encoders, forms, language, search, sign_in, uploads, words
+from web.pages import documents, encoders, forms, language, maps, search, sign_in, uploads, words
 
-PARTS = (search.pages, documents.pages, encoders.pages, words.pages, uploads.pages, sign_in.pages)
+PARTS = (search.pages, documents.pages, encoders.pages, words.pages, maps.pages, uploads.pages, sign_in.pages)
 
 
 def register(app: Flask) -> None:

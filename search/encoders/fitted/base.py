@@ -4,10 +4,10 @@ Each kind has two halves: a trainer, which runs in a child process and may impor
 the files it wrote, which imports no torch.  ``catalog.py`` names both halves of every kind.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from scipy.sparse import csr_array
 
@@ -52,6 +52,8 @@ class Fit:
     """Told how many of how many parts are done."""
     given: Path | None = None
     """A file of vectors made elsewhere, for the kind ``IMPORTED``."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What the user declared, of a kind that takes any."""
 
 
 Trainer = Callable[[Fit], None]

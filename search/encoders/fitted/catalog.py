@@ -23,6 +23,7 @@ TRAINERS: Registry[None] = Registry(
         "seq2seq-attention": "search.encoders.fitted.seq2seq_training:fit_seq2seq_attention",
         "transformer-scratch": "search.encoders.fitted.transformer_training:fit_transformer",
         "word-vectors": "search.encoders.fitted.imported_words:fit_imported",
+        "features": "search.encoders.fitted.features:fit_features",
     },
 )
 """``TRAINERS.create(kind, fit=Fit(...))`` runs a ``Trainer``."""
@@ -48,6 +49,10 @@ OPENERS: Registry[FittedEncoder] = Registry(
         "seq2seq-attention": "search.encoders.fitted.seq2seq:open_seq2seq",
         "transformer-scratch": "search.encoders.fitted.transformer:open_transformer",
         "word-vectors": "search.encoders.fitted.word_vectors:open_words",
+        "features": "search.encoders.fitted.features:open_features",
     },
 )
 """``OPENERS.create(kind, folder=..., analyzer=...)`` opens files that somebody has proved to be whole."""
+
+OF_FIELDS = ("features",)
+"""Kinds that read the fields of documents (``document_fields.py``) instead of words."""

@@ -11,10 +11,10 @@ import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from search.artifacts import DamagedArtifact, fingerprint_of, seal
 from search.child import Channel, Progress, Step, reported, run_child
@@ -71,11 +71,18 @@ def write_given(order: Path, vectors: BinaryIO) -> str:
 
 
 def run(
-    order: Path, kind: str, seed: int, dictionaries: Path | None, previous: Path | None, progress: Progress
+    order: Path,
+    kind: str,
+    seed: int,
+    dictionaries: Path | None,
+    previous: Path | None,
+    progress: Progress,
+    options: Mapping[str, Any],
 ) -> Path:
     """Fit a kind on the passages of ``order`` in a child process; return the sealed folder it wrote.
 
     Raises:
+        InvalidInput: the options do not fit the collection.
         TooLittleToLearn: there are too few words for this kind.
         StorageFull: the disk cannot hold it.
         Killed: a signal ended the child.
@@ -89,6 +96,7 @@ def run(
         "seed": seed,
         "dictionaries": dictionaries and str(dictionaries),
         "previous": previous and str(previous),
+        "options": options,
     }
     (order / _ORDER).write_text(json.dumps(facts), "utf-8")
     run_child("search.encoders.fitted.fitting", [str(order)], progress)
@@ -133,6 +141,7 @@ def main() -> None:
             previous=facts["previous"] and Path(facts["previous"]),
             progress=lambda done, total: channel.step(Step(FITTING, done, total)),
             given=order / _GIVEN if (order / _GIVEN).exists() else None,
+            options=facts["options"],
         )
         TRAINERS.create(facts["kind"], fit=fit)
         told = {"format": FORMAT, "kind": facts["kind"], "analyzer": analyzer.version}
