@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, str] = {
     "words": "indexer.shell.words:words",
     "calibrate": "indexer.shell.calibrate:calibrate",
     "evaluate": "indexer.shell.evaluate:evaluate",
+    "judgements": "indexer.shell.judgements:judgements",
     "serve": "indexer.shell.serve:serve",
     "worker": "indexer.shell.worker:worker",
     "verify": "indexer.shell.verify:verify",

@@ -16,7 +16,9 @@ from indexer import bulk
 from indexer import words as about_words
 from indexer.cache_lock import CacheLock
 from indexer.clock import Clock, utc_now
+from indexer.evaluations import Evaluations
 from indexer.fitted import STEPS, FittedEncoders, checked_kind, folder_name
+from indexer.judging import Judgements
 from indexer.keeper import Keeper
 from indexer.models import Models
 from indexer.pipeline import Incoming, Pipeline, checked
@@ -112,6 +114,16 @@ class Service:
     def rankers(self) -> Rankers:
         """What ranks in mode attention."""
         return Rankers(self.settings.rankers_folder)
+
+    @cached_property
+    def judgements(self) -> Judgements:
+        """Judged questions of collections."""
+        return Judgements(self.database, self.clock)
+
+    @cached_property
+    def evaluations(self) -> Evaluations:
+        """What systems were measured to be worth on them."""
+        return Evaluations(self.database, self.clock)
 
     @cached_property
     def keeper(self) -> Keeper:

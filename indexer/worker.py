@@ -17,6 +17,7 @@ from typing import BinaryIO, TypeVar
 from sqlalchemy.engine import Connection
 
 from indexer.calibrating import Calibrator
+from indexer.evaluation_tasks import measure_systems
 from indexer.fitting import fit
 from indexer.ingest import Ingest, Progress
 from indexer.readers.base import RecordFields
@@ -26,6 +27,7 @@ from indexer.states_filling import Filler, drop_flawed
 from indexer.store import collections, tasks
 from indexer.store.collections import Collection
 from indexer.store.tasks import Canceled
+from indexer.training_tasks import noted
 from search.child import Step
 from search.errors import CacheLocked, SearchError, StorageFull, StoreBusy, StoreUnavailable
 
@@ -238,7 +240,8 @@ class Worker:
         try:
             if task.kind == tasks.INGEST:
                 return self._ingest(task)
-            self._fit(task)
+            done = {tasks.FITTING: self._fit, tasks.EVALUATION: self._evaluate}
+            done[task.kind](task)
             return None
         except (Canceled, Stopped, *PASSING):
             raise
@@ -283,7 +286,18 @@ class Worker:
         return {"code": ALL_REFUSED, "detail": told}
 
     def _fit(self, task: TaskInfo) -> None:
-        """Fit the encoder of a task on its collection; what is uploaded meanwhile does not wait for it."""
+        """Fit the encoder of a task on its collection."""
+        asked = task.options or {}
+        fit(self._service, task.collection, asked["encoder"], asked["seed"], self._between(), task.id)
+
+    def _evaluate(self, task: TaskInfo) -> None:
+        """Measure the systems of a task on judgements of its collection."""
+        asked = task.options or {}
+        note = noted(self._service, task.id, asked["systems"], self._between())
+        measure_systems(self._service, task.collection, asked["judgements"], asked["systems"], note, task.id)
+
+    def _between(self) -> Callable[[Step], None]:
+        """Return what is done between two steps of a long task: what is uploaded does not wait for it."""
         kept = monotonic()
 
         def note(_: Step) -> None:
@@ -296,8 +310,7 @@ class Worker:
                 self._for_each(self._keep)
                 kept = monotonic()
 
-        asked = task.options or {}
-        fit(self._service, task.collection, asked["encoder"], asked["seed"], note, task.id)
+        return note
 
     def _opened(self, upload: tasks.Upload) -> BinaryIO:
         try:

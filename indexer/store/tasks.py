@@ -24,7 +24,9 @@ FITTING = "fitting"
 """An encoder is fit on a collection; ``options`` say which."""
 TRAINING = "training"
 """Done by the command that began it, never by a worker."""
-OF_WORKERS = (INGEST, FITTING)
+EVALUATION = "evaluation"
+"""Systems are measured on judgements; ``options`` say which."""
+OF_WORKERS = (INGEST, FITTING, EVALUATION)
 PARTS = 100
 """In how many parts the progress of each step of a training is told."""
 CHUNK_BYTES = 1024 * 1024
@@ -120,8 +122,16 @@ def enqueue_fit(
     connection: Connection, collection: str, encoder: str, seed: int, total: int, now: datetime
 ) -> TaskInfo:
     """Enqueue the fit of an encoder; ``total`` is in what its progress counts."""
-    values = {"kind": FITTING, "collection": collection, "options": {"encoder": encoder, "seed": seed}}
-    made = sa.insert(TaskRow).values(**values, state="enqueued", total=total, problems=[], created_at=now)
+    options = {"encoder": encoder, "seed": seed}
+    return enqueue(connection, FITTING, collection, options, total, now)
+
+
+def enqueue(
+    connection: Connection, kind: str, collection: str, options: dict[str, Any], total: int, now: datetime
+) -> TaskInfo:
+    """Enqueue a task that ``options`` tell; ``total`` is in what its progress counts."""
+    values = {"kind": kind, "collection": collection, "options": options, "total": total}
+    made = sa.insert(TaskRow).values(**values, state="enqueued", problems=[], created_at=now)
     return get(connection, connection.execute(made.returning(TaskRow.id)).scalar_one())
 
 
