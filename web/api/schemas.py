@@ -16,6 +16,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 from pydantic_core import PydanticCustomError
 
+from indexer.evaluation_records import (
+    Comparison,
+    EvaluationDetail,
+    EvaluationInfo,
+    JudgedQuestion,
+    JudgementsDetail,
+    JudgementsInfo,
+)
 from indexer.pipeline import MEDIA_TYPE
 from indexer.records import (
     CollectionInfo,
@@ -266,6 +274,18 @@ class EncoderList(BaseModel):
     encoders: list[EncoderInfo]
 
 
+class JudgementsList(BaseModel):
+    """The judgements of a collection."""
+
+    judgements: list[JudgementsInfo]
+
+
+class EvaluationList(BaseModel):
+    """Evaluations, newest first."""
+
+    evaluations: list[EvaluationInfo]
+
+
 class TaskList(BaseModel):
     """Tasks, newest first."""
 
@@ -275,12 +295,20 @@ class TaskList(BaseModel):
 ANSWERS: tuple[type, ...] = (
     CollectionInfo,
     CollectionList,
+    Comparison,
     Deleted,
     DocumentDetail,
     DocumentPage,
     EncoderInfo,
     EncoderList,
+    EvaluationDetail,
+    EvaluationInfo,
+    EvaluationList,
     Health,
+    JudgedQuestion,
+    JudgementsDetail,
+    JudgementsInfo,
+    JudgementsList,
     LineStatus,
     ProblemDetails,
     SearchResult,
