@@ -25,7 +25,7 @@ from indexer.store.collections import Collection
 from indexer.store.judgements import JudgementSet
 from indexer.store.sessions import Database
 from indexer.store.storable import is_text
-from indexer.systems import check_there, checked_systems
+from indexer.systems import check_there, checked_systems, systems_of
 from search.errors import InvalidInput
 from search.evaluation.formats import read_run, write_run
 from search.evaluation.measures import COMPARED, DEPTH, MEASURES, by_query, means
@@ -83,6 +83,11 @@ class Evaluations:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+
+    def systems(self, collection: str) -> list[str]:
+        """Return the systems that a collection can answer by as it is; raise ``UnknownCollection``."""
+        with self._database.read() as connection:
+            return systems_of(connection, collections.get(connection, collection))
 
     def enqueue(self, collection: str, name: str, systems: Sequence[str]) -> TaskInfo:
         """Have a worker measure systems on a set of judgements.

@@ -45,3 +45,11 @@ def check_there(connection: Connection, found: Collection, system: str) -> None:
             f"`xunyi train attention --kind {kind} -c {found.name}` does that",
             system=system,
         )
+
+
+def systems_of(connection: Connection, found: Collection) -> list[str]:
+    """Return the systems that a collection can answer by as it is."""
+    trained = {kind for kind in LEARNED if rankers.newest(connection, found, kind) is not None}
+    has = {seen.encoder for seen in collections.encoders_of(connection, found) if seen.complete}
+    lacking = {f"attention:{kind}" for kind in LEARNED if kind not in trained} | (set(kinds()) - has)
+    return [system for system in SYSTEMS if system not in lacking]
