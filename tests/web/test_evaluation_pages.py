@@ -88,7 +88,7 @@ def test_a_set_is_made_judged_and_measured(client, rookery, post, work):
     held = f"/v1{rookery}/evaluations/{runs[better]['id']}/comparison/{runs[worse]['id']}"
     compared = client.get(held).json
     assert rows[worse][5] == "● baseline"
-    assert rows[better][1].endswith(f"{compared['difference']:+.4f}, p = {compared['p_value']:.4f}")
+    assert rows[better][1].endswith(f"{compared['difference']:+.4f} p = {compared['p_value']:.4f}")
     turned = client.get(f"{rookery}/evaluations", query_string={"baseline": runs[better]["id"]})
     assert {row[0]: row[5] for row in table(turned)} == {better: "● baseline", worse: "compare with this"}
 

@@ -18,8 +18,8 @@ QUESTIONS_SHOWN = 200
 """Of a comparison; of more, half are the largest gains and half the largest losses."""
 ROW, LEFT, RIGHT, WIDTH = 26, 170, 520, 640
 """Of the picture of systems, in its own units: height of a row, the axis from 0 to 1, and all of it."""
-BAR, HEIGHT = 120.0, 260
-"""Of the picture of questions: how long a difference of 1 is, and all of it."""
+BAR, HEIGHT, MARGIN = 120.0, 260, 32
+"""Of the picture of questions: how long a difference of 1 is, all of it, room for words on the left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +147,12 @@ def _some(questions: Sequence[Difference]) -> Sequence[Difference]:
 
 def _bars(questions: Sequence[Difference]) -> list[Bar]:
     """Return the picture's bars from left to right; a gain rises from the middle, a loss falls."""
-    step = WIDTH / max(len(questions), 1)
+    step = (WIDTH - MARGIN) / max(len(questions), 1)
     middle = HEIGHT / 2
     return [
         Bar(
             question,
-            place * step + step * 0.1,
+            MARGIN + place * step + step * 0.1,
             middle - max(question.difference, 0.0) * BAR,
             step * 0.8,
             max(abs(question.difference) * BAR, 1.0),
