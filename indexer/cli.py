@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, str] = {
     "map": "indexer.shell.map:map_command",
     "calibrate": "indexer.shell.calibrate:calibrate",
     "evaluate": "indexer.shell.evaluate:evaluate",
+    "judgements": "indexer.shell.judgements:judgements",
     "serve": "indexer.shell.serve:serve",
     "worker": "indexer.shell.worker:worker",
     "verify": "indexer.shell.verify:verify",

@@ -6,44 +6,26 @@ user gets.  The query means are those that ship with the encoder, never made fro
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from statistics import median
-from time import perf_counter
 from typing import Any
 
-import numpy as np
-
+from indexer.asking import learned, opened, put_questions
 from indexer.fitted import kinds_of_text
 from indexer.fitting import fit
 from indexer.ingest import ingest_paths
 from indexer.learning import train as training
-from indexer.rankers import opened as open_trained
 from indexer.records import IngestSummary
 from indexer.service import Service
-from indexer.store import collections, passages, rankers
-from indexer.store.collections import OWN
-from indexer.store.passages import StoredPassages
-from search.artifacts import DamagedArtifact
-from search.encoders.fitted.catalog import OF_FIELDS
-from search.errors import InvalidInput
-from search.evaluation.judged import Judged, Query
-from search.evaluation.measures import DEPTH, by_query, means, measure
-from search.evaluation.paired import p_value
-from search.fusion import rank
-from search.model import MODES, SearchRequest
-from search.parts import DensePart, Pool
-from search.ranking.attention import AttentionRanker, Simple
-from search.ranking.learned import KINDS, LEARNED, SIMPLE
-from search.vectors.exact_index import ExactIndex
-from search.views import NO_IDS, VectorView
+from indexer.store import collections, rankers
+from indexer.systems import ATTENTIONS
+from search.errors import InvalidInput, ModelUnavailable
+from search.evaluation.formats import Query
+from search.evaluation.judged import Judged
+from search.evaluation.measures import COMPARED, by_query, means, measure
+from search.evaluation.paired import p_values
+from search.ranking.learned import LEARNED
 
-RAW = "dense:raw"
-ATTENTIONS = {f"attention:{kind}": kind for kind in KINDS}
-SYSTEMS = (*MODES, *ATTENTIONS, RAW, *kinds_of_text(), OWN)
 COLLECTION = "evaluation"
-COMPARED = "nDCG@10"
-
-Answerer = Callable[[Query], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +41,6 @@ class Evaluation:
     """System -> other system -> how likely chance alone makes such a difference of nDCG@10."""
     trained: Mapping[str, Mapping[str, Any]]
     """System of learned attention -> whether its own test would let it into use, and its figures."""
-
-
-def checked_systems(names: str) -> list[str]:
-    """Return the systems of a comma-separated list; raise ``InvalidInput`` for one that is unknown."""
-    systems = [name.strip() for name in names.split(",")]
-    for system in systems:
-        if system in OF_FIELDS:
-            raise InvalidInput(
-                f"{system} reads the fields of documents and answers no questions; leave it out"
-            )
-        if system not in SYSTEMS:
-            raise InvalidInput(f"there is no system {system!r}; choose among: {', '.join(SYSTEMS)}")
-    return list(dict.fromkeys(systems))
 
 
 def check_field(judged: Judged, field: str | None) -> None:
@@ -115,10 +84,10 @@ def evaluate(
     gains: dict[str, dict[str, float]] = {}
     trained: dict[str, Mapping[str, Any]] = {}
     for system in systems:
-        answer, learned = answerer(service, system, note)
-        if learned is not None:
-            trained[system] = learned
-        runs, seconds = _run(answer, judged.queries)
+        tested = made_ready(service, system, note)
+        if tested is not None:
+            trained[system] = tested
+        runs, seconds = put_questions(opened(service, COLLECTION, system).answer, judged.queries)
         values = by_query(judged.judgements, runs)
         measured[system] = means(values) | {"ms_per_query_p50": median(seconds) * 1000}
         gains[system] = values[COMPARED]
@@ -127,30 +96,13 @@ def evaluate(
             groups.setdefault(group, {})[system] = measure(judged.judgements, part)
         note(f"{system}: nDCG@10 {measured[system]['nDCG@10']:.4f}")
     rates = _rates(summary, documents)
-    compared = _compared(gains)
-    found = Evaluation(judged.name, documents, len(judged.queries), measured, rates, compared, trained)
+    chances = p_values(gains)
+    found = Evaluation(judged.name, documents, len(judged.queries), measured, rates, chances, trained)
     return found, groups
-
-
-def _compared(gains: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
-    found: dict[str, dict[str, float]] = {system: {} for system in gains}
-    for one, other in combinations(gains, 2):
-        found[one][other] = found[other][one] = p_value(gains[one], gains[other])
-    return found
 
 
 def _rates(summary: IngestSummary, documents: int) -> dict[str, float]:
     return {"seconds": summary.seconds, "documents_per_second": documents / max(summary.seconds, 1e-9)}
-
-
-def _run(answer: Answerer, queries: Sequence[Query]) -> tuple[dict[str, Sequence[str]], list[float]]:
-    answer(queries[0])  # the first search opens what the others find open
-    run, seconds = {}, []
-    for query in queries:
-        started = perf_counter()
-        run[query.id] = answer(query)
-        seconds.append(perf_counter() - started)
-    return run, seconds
 
 
 def _grouped(queries: Sequence[Query], field: str) -> dict[str, list[Query]]:
@@ -161,80 +113,27 @@ def _grouped(queries: Sequence[Query], field: str) -> dict[str, list[Query]]:
     return groups
 
 
-def answerer(
-    service: Service, system: str, note: Callable[[str], None]
-) -> tuple[Answerer, Mapping[str, Any] | None]:
-    """Return what answers a question with keys of documents, best first, and the test of what it learned."""
-    if system == RAW:
-        return _raw_answerer(service), None
-    if system in (*kinds_of_text(), OWN):
-        return _encoder_answerer(service, system, note), None
-    kind = ATTENTIONS.get(system)
-    ranker: AttentionRanker | None = Simple() if kind == SIMPLE else None
-    learned = None
-    if kind in LEARNED:
-        ranker, learned = _learned(service, kind, note)
-    mode = system if kind is None else "attention"
+def made_ready(service: Service, system: str, note: Callable[[str], None]) -> Mapping[str, Any] | None:
+    """Fit or train what a system needs and the collection lacks; return the test of learned attention.
 
-    def answer(query: Query) -> list[str]:
-        request = SearchRequest(query=query.text, limit=DEPTH, mode=mode, highlight=False)  # type: ignore[arg-type]
-        return [hit.key for hit in service.search(COLLECTION, request, ranker).hits]
-
-    return answer, learned
-
-
-def _learned(
-    service: Service, kind: str, note: Callable[[str], None]
-) -> tuple[AttentionRanker, Mapping[str, Any]]:
-    """Return a learned attention and its test; one that is not there is trained first, and not used.
-
-    It learns from the texts alone: learned from the judged questions, its figures would say nothing.
+    It learns from the texts alone and does not come into use: learned from the judged questions, its figures
+    would say nothing.
     """
+    kind = ATTENTIONS.get(system)
+    if system in kinds_of_text():
+        summary = fit(service, COLLECTION, system)
+        note(f"{system}: {summary.dimension} dimensions, fit in {summary.seconds:.0f} s")
+    if kind not in LEARNED:
+        return None
     with service.database.read() as connection:
         collection = collections.get(connection, COLLECTION)
+    try:
+        learned(service, collection, kind)
+    except InvalidInput:
+        note(training(service, COLLECTION, kind, use=False).reason)
+    except ModelUnavailable as damage:
+        note(f"{kind} is trained again: {damage}")
+        note(training(service, COLLECTION, kind, use=False).reason)
+    with service.database.read() as connection:
         trained = rankers.newest(connection, collection, kind)
-    encoder = service.models.encoder_of(collection)
-    if trained is not None:
-        try:
-            ranker = open_trained(service.settings.rankers_folder, trained, encoder)
-            return ranker, {"adopted": trained.adopted, **trained.figures}
-        except DamagedArtifact as damage:
-            note(f"{kind} is trained again: {damage}")
-    note(training(service, COLLECTION, kind, use=False).reason)
-    return _learned(service, kind, note)
-
-
-def _encoder_answerer(service: Service, encoder: str, note: Callable[[str], None]) -> Answerer:
-    """Return a system that compares meaning by one encoder, fit first where it is a kind that is fit."""
-    if encoder != OWN:
-        summary = fit(service, COLLECTION, encoder)
-        note(f"{encoder}: {summary.dimension} dimensions, fit in {summary.seconds:.0f} s")
-
-    def answer(query: Query) -> list[str]:
-        request = SearchRequest(query=query.text, limit=DEPTH, mode="dense", encoder=encoder, highlight=False)
-        return [hit.key for hit in service.search(COLLECTION, request).hits]
-
-    return answer
-
-
-def _raw_answerer(service: Service) -> Answerer:
-    """Return a system of plain cosines between raw vectors, to see what centring is worth."""
-    with service.database.read() as connection:
-        collection = collections.get(connection, COLLECTION)
-        blocks = list(passages.vector_blocks(connection, collection))
-    encoder = service.models.encoder_of(collection)
-    rows = ExactIndex(
-        np.concatenate([ids for ids, _ in blocks]), np.concatenate([rows for _, rows in blocks])
-    )
-    tail = ExactIndex(NO_IDS, np.empty((0, collection.dimension), dtype=np.float32))
-    view = VectorView(rows, tail, None, None)
-
-    def answer(query: Query) -> list[str]:
-        vector = encoder.encode([query.text], "query")[0]
-        with service.database.read() as connection:
-            source = StoredPassages(connection, collection.encoder_id, None)
-            ranking = rank({"dense": DensePart(view, vector, [Pool(None)])}, DEPTH, source.documents_of)
-            found = source.passages([row.passage for row in ranking.rows])
-            return [found[row.passage].key for row in ranking.rows]
-
-    return answer
+    return None if trained is None else {"adopted": trained.adopted, **trained.figures}

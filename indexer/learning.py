@@ -18,7 +18,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from indexer.asking import Asked, Asking, Looked
+from indexer.known_answers import Asked, Asking, Looked
 from indexer.records import TrainingSummary
 from indexer.service import Service
 from indexer.store import collections, rankers

@@ -16,6 +16,7 @@ from indexer import bulk
 from indexer import words as about_words
 from indexer.cache_lock import CacheLock
 from indexer.clock import Clock, utc_now
+from indexer.evaluations import Evaluations
 from indexer.fitted import (
     STEPS,
     FittedEncoders,
@@ -24,6 +25,7 @@ from indexer.fitted import (
     checked_to_learn_on,
     folder_name,
 )
+from indexer.judging import Judgements
 from indexer.keeper import Keeper
 from indexer.maps import Maps
 from indexer.models import Models
@@ -128,6 +130,16 @@ class Service:
         """What draws and shows the maps of collections."""
         caches = self.settings.caches_folder
         return Maps(self.database, self._searching, self.models, self.analyzer, caches, self.clock)
+
+    @cached_property
+    def judgements(self) -> Judgements:
+        """Judged questions of collections."""
+        return Judgements(self.database, self.clock)
+
+    @cached_property
+    def evaluations(self) -> Evaluations:
+        """What systems were measured to be worth on them."""
+        return Evaluations(self.database, self.clock)
 
     @cached_property
     def keeper(self) -> Keeper:

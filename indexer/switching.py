@@ -15,9 +15,9 @@ from time import monotonic, perf_counter, sleep
 
 import numpy as np
 
-from indexer.asking import Asked, Asking
 from indexer.chunking import passage_input
 from indexer.filling import fill, told
+from indexer.known_answers import Asked, Asking
 from indexer.records import SwitchSummary
 from indexer.service import Service
 from indexer.store import collections, own_encoder, passages

@@ -18,6 +18,7 @@ from typing import BinaryIO, TypeVar
 from sqlalchemy.engine import Connection
 
 from indexer.calibrating import Calibrator
+from indexer.evaluation_tasks import measure_systems
 from indexer.fitting import fit, import_vectors
 from indexer.ingest import Ingest, Progress
 from indexer.map_records import MapRequest
@@ -29,6 +30,7 @@ from indexer.store import collections, tasks
 from indexer.store.collections import Collection
 from indexer.store.tasks import Canceled
 from indexer.switching import switch
+from indexer.training_tasks import noted
 from search.child import Step
 from search.encoders.fitted.catalog import IMPORTED
 from search.errors import CacheLocked, SearchError, StorageFull, StoreBusy, StoreUnavailable
@@ -250,10 +252,8 @@ class Worker:
         try:
             if task.kind == tasks.INGEST:
                 return self._ingest(task)
-            if task.kind == tasks.MAPPING:
-                self._map(task)
-            else:
-                self._learn(task)
+            done = {tasks.MAPPING: self._map, tasks.EVALUATION: self._evaluate}
+            done.get(task.kind, self._learn)(task)
             return None
         except (Canceled, Stopped, *PASSING):
             raise
@@ -333,6 +333,12 @@ class Worker:
                     raise Canceled
 
         self._service.maps.draw(task.collection, MapRequest(**(task.options or {}), points=0), note)
+
+    def _evaluate(self, task: TaskInfo) -> None:
+        """Measure the systems of a task on judgements of its collection."""
+        asked = task.options or {}
+        note = noted(self._service, task.id, asked["systems"], self._minding_others())
+        measure_systems(self._service, task.collection, asked["judgements"], asked["systems"], note, task.id)
 
     def _minding_others(self) -> Callable[[Step], None]:
         """Return what a long task calls now and then: what is uploaded meanwhile does not wait for it."""

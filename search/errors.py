@@ -70,6 +70,18 @@ class UnknownWord(SearchError):
     code = "unknown_word"
 
 
+class UnknownJudgements(SearchError):
+    """The collection has no judgements of this name, or they have no such question."""
+
+    code = "unknown_judgements"
+
+
+class UnknownEvaluation(SearchError):
+    """The collection has no evaluation of this number."""
+
+    code = "unknown_evaluation"
+
+
 class UnknownTask(SearchError):
     """No task has this number."""
 

@@ -32,6 +32,8 @@ STATUS: dict[type[SearchError], int] = {
     errors.UnknownDocument: 404,
     errors.UnknownPassage: 404,
     errors.UnknownWord: 404,
+    errors.UnknownJudgements: 404,
+    errors.UnknownEvaluation: 404,
     errors.UnknownTask: 404,
     errors.CollectionExists: 409,
     errors.EncoderMismatch: 409,

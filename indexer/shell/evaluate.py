@@ -9,20 +9,24 @@ from typing import Any
 
 import click
 from rich.markup import escape
-from rich.table import Table
 
-from indexer.evaluating import COLLECTION, COMPARED, Evaluation, check_field, checked_systems
+from indexer.evaluating import COLLECTION, Evaluation, check_field
 from indexer.evaluating import evaluate as run_evaluation
 from indexer.reliability import reliability
 from indexer.shell import options
+from indexer.shell.evaluate_collection import evaluate_collection
+from indexer.shell.measured import compared, table_of
 from indexer.shell.reliability import print_reliability
+from indexer.systems import checked_systems
 from search.errors import InvalidInput
 from search.evaluation.judged import read_judged, read_judgements
+from search.evaluation.measures import COMPARED
 from search.model import MODES
 
 
 @click.command()
-@click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("what", metavar="DIR|COLLECTION")
+@click.option("--judgements", metavar="NAME", help="Of the collection; needless where it has only these.")
 @click.option(
     "--systems",
     default=",".join(MODES),
@@ -47,7 +51,8 @@ from search.model import MODES
     help="Keep the ingested collection here (default: a scratch folder).",
 )
 def evaluate(
-    folder: Path,
+    what: str,
+    judgements: str | None,
     systems: str,
     encoder: str | None,
     group_by: str | None,
@@ -56,10 +61,43 @@ def evaluate(
     as_json: bool,
     home: str | None,
 ) -> None:
-    """Measure systems on DIR: corpus.jsonl, queries.jsonl and qrels.tsv."""
+    """Measure systems on judged questions.
+
+    DIR holds corpus.jsonl, queries.jsonl and qrels.tsv.  Where there is no such folder, it is the name of a
+    COLLECTION, measured on judgements that it keeps (`xunyi judgements`); its runs are kept, too.
+    """
     if foreign is not None and not calibration:
         raise InvalidInput("--foreign says what --calibration asks; give both")
-    chosen = checked_systems(systems)
+    chosen = checked_systems([name.strip() for name in systems.split(",")])
+    if Path(what).is_dir():
+        if judgements is not None:
+            raise InvalidInput(
+                f"{what!r} is a folder here, which brings its own judgements; leave --judgements out, or run "
+                "this elsewhere to measure the collection of that name"
+            )
+        _evaluate_folder(Path(what), chosen, encoder, group_by, calibration, foreign, as_json, home)
+        return
+    if "/" in what:
+        raise InvalidInput(f"the folder {what!r} does not exist")
+    if encoder is not None or group_by is not None or calibration:
+        raise InvalidInput(
+            f"there is no folder {what!r}, so it names a collection; --encoder, --by and --calibration go "
+            "with a folder"
+        )
+    with options.service(home) as service:
+        evaluate_collection(service, what, judgements, chosen, as_json)
+
+
+def _evaluate_folder(
+    folder: Path,
+    chosen: list[str],
+    encoder: str | None,
+    group_by: str | None,
+    calibration: bool,
+    foreign: Path | None,
+    as_json: bool,
+    home: str | None,
+) -> None:
     judged = read_judged(folder)
     check_field(judged, group_by)
     others = None if foreign is None else read_judgements(foreign)
@@ -100,21 +138,10 @@ def _print(found: Evaluation, groups: dict[str, Any]) -> None:
     documents = options.counted(found.documents, "document")
     questions = options.counted(found.queries, "question")
     console.print(f"{escape(found.collection)}: {documents}, {questions}")
-    table = Table(box=None, pad_edge=False)
-    table.add_column("group")
-    table.add_column("system")
-    names = list(next(iter(found.systems.values())))
-    for name in names:
-        table.add_column(name, justify="right")
-    for group, systems in {"all": found.systems, **groups}.items():
-        for system, values in systems.items():
-            table.add_row(
-                escape(group), system, *(f"{values[name]:.4f}" if name in values else "" for name in names)
-            )
-    console.print(table)
+    console.print(table_of({"all": found.systems, **groups}, "group"))
     for system, test in found.trained.items():
         console.print(_tested(system, test), style="dim")
-    for line in _compared(found):
+    for line in compared(found.systems, found.p_values):
         console.print(line, style="dim")
 
 
@@ -127,14 +154,3 @@ def _tested(system: str, test: Mapping[str, Any]) -> str:
         f"{test['before']} {test['ndcg_before']:.4f}, learned {test['ndcg_after']:.4f}, "
         f"p = {test['p_value']:.4f}"
     )
-
-
-def _compared(found: Evaluation) -> list[str]:
-    """Return a line for each system beside the best: how far behind it is, and the p-value of that."""
-    scores = {system: values[COMPARED] for system, values in found.systems.items()}
-    best = max(scores, key=lambda system: scores[system])
-    return [
-        f"{best} over {other}: {COMPARED} {scores[best] - score:+.4f}, p = {found.p_values[best][other]:.4f}"
-        for other, score in scores.items()
-        if other != best
-    ]

@@ -352,6 +352,89 @@ class CalibrationRow(Base):
     created_at: Mapped[datetime]
 
 
+class JudgementSetRow(Base):
+    """Questions of a collection whose answers people have judged, under one name."""
+
+    __tablename__ = "judgement_sets"
+    __table_args__ = (UniqueConstraint("collection_id", "name"), AUTOINCREMENT)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(label(100))
+    created_at: Mapped[datetime]
+
+
+class JudgedQuestionRow(Base):
+    """A question of a set; ``key`` is what files and people call it."""
+
+    __tablename__ = "judged_questions"
+    __table_args__ = (UniqueConstraint("set_id", "key"), AUTOINCREMENT)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    set_id: Mapped[int] = mapped_column(ForeignKey("judgement_sets.id", ondelete="CASCADE"))
+    key: Mapped[str] = mapped_column(Prose)
+    text: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime]
+
+
+class JudgementRow(Base):
+    """How well a document answers a question; by its key, so that it outlives the document."""
+
+    __tablename__ = "judgements"
+
+    question_id: Mapped[int] = mapped_column(
+        ForeignKey("judged_questions.id", ondelete="CASCADE"), primary_key=True
+    )
+    document_key: Mapped[str] = mapped_column(Prose, primary_key=True)
+    grade: Mapped[int]
+    made_by: Mapped[str] = mapped_column(label(100))
+    made_at: Mapped[datetime]
+
+
+class EvaluationRunRow(Base):
+    """What one system was worth on a set of judgements, as they and the collection were at that time."""
+
+    __tablename__ = "evaluation_runs"
+    __table_args__ = (Index(None, "set_id", "id"), AUTOINCREMENT)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    set_id: Mapped[int] = mapped_column(ForeignKey("judgement_sets.id", ondelete="CASCADE"))
+    task_id: Mapped[int | None] = mapped_column(BigInteger)
+    """Which measured it; a task that is begun again measures no system twice."""
+    system: Mapped[str] = mapped_column(label(100))
+    imported: Mapped[bool] = mapped_column(Boolean)
+    """Whether its rankings came out of a file."""
+    settings: Mapped[dict[str, Any]]
+    generation_id: Mapped[int | None] = mapped_column(BigInteger)
+    change_number: Mapped[int] = mapped_column(BigInteger)
+    last_change_number: Mapped[int] = mapped_column(BigInteger)
+    """Of the collection when the last question was answered."""
+    judgements_digest: Mapped[str] = mapped_column(String(64))
+    """Only runs on the same judgements can be compared."""
+    questions: Mapped[int]
+    judged_documents: Mapped[int]
+    missing_documents: Mapped[int]
+    changed_documents: Mapped[int]
+    measures: Mapped[dict[str, Any]]
+    ms_per_query_p50: Mapped[float | None] = mapped_column(Double)
+    created_at: Mapped[datetime]
+
+
+class EvaluatedQuestionRow(Base):
+    """One question of a run: what its answer was worth, and the keys of the best documents."""
+
+    __tablename__ = "evaluated_questions"
+
+    run_id: Mapped[int] = mapped_column(
+        ForeignKey("evaluation_runs.id", ondelete="CASCADE"), primary_key=True
+    )
+    ordinal: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(Prose)
+    text: Mapped[str] = mapped_column(Text)
+    measures: Mapped[dict[str, Any]]
+    ranking: Mapped[list[str]] = mapped_column(JSON)
+
+
 class TaskRow(Base):
     """Work that goes on after its request was answered."""
 

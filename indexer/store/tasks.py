@@ -29,7 +29,9 @@ MAPPING = "mapping"
 """A map of a collection is drawn; ``options`` say which."""
 TRAINING = "training"
 """Done by the command that began it, never by a worker."""
-OF_WORKERS = (INGEST, FITTING, SWITCHING, MAPPING)
+EVALUATION = "evaluation"
+"""Systems are measured on judgements; ``options`` say which."""
+OF_WORKERS = (INGEST, FITTING, SWITCHING, MAPPING, EVALUATION)
 PARTS = 100
 """In how many parts the progress of each step of a training is told."""
 CHUNK_BYTES = 1024 * 1024

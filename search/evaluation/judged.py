@@ -7,24 +7,20 @@
 The documents are read by the ordinary ingest; this file reads the rest.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from search.errors import InvalidInput
+from search.evaluation.formats import (
+    BEIR_JUDGEMENTS,
+    QUERIES,
+    Query,
+    read_beir_judgements,
+    read_queries,
+)
 
-CORPUS, QUERIES, JUDGEMENTS = "corpus.jsonl", "queries.jsonl", "qrels.tsv"
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """A judged question; ``facts`` are the other fields of its line."""
-
-    id: str
-    text: str
-    facts: Mapping[str, Any]
+CORPUS = "corpus.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +41,7 @@ def read_judged(folder: Path) -> Judged:
     Raises:
         InvalidInput: a file is missing or malformed; the message names file and line.
     """
-    return _read(folder, (CORPUS, QUERIES, JUDGEMENTS), "no judged collection")
+    return _read(folder, (CORPUS, QUERIES, BEIR_JUDGEMENTS), "no judged collection")
 
 
 def read_judgements(folder: Path) -> Judged:
@@ -54,7 +50,7 @@ def read_judgements(folder: Path) -> Judged:
     Raises:
         InvalidInput: a file is missing or malformed; the message names file and line.
     """
-    return _read(folder, (QUERIES, JUDGEMENTS), "no folder of judgements")
+    return _read(folder, (QUERIES, BEIR_JUDGEMENTS), "no folder of judgements")
 
 
 def _read(folder: Path, needed: Sequence[str], otherwise: str) -> Judged:
@@ -62,47 +58,18 @@ def _read(folder: Path, needed: Sequence[str], otherwise: str) -> Judged:
     for name in needed:
         if not (folder / name).is_file():
             raise InvalidInput(f"{folder.name!r} is {otherwise}: it has no {name}")
-    judgements = _judgements(folder / JUDGEMENTS)
-    queries = tuple(query for query in _queries(folder / QUERIES) if query.id in judgements)
+    judgements = read_beir_judgements(text_of(folder / BEIR_JUDGEMENTS))
+    queries = tuple(query for query in read_queries(text_of(folder / QUERIES)) if query.id in judgements)
     if not queries:
-        raise InvalidInput(f"no question of {QUERIES} is judged in {JUDGEMENTS}")
+        raise InvalidInput(f"no question of {QUERIES} is judged in {BEIR_JUDGEMENTS}")
     return Judged(folder.name, folder / CORPUS, queries, judgements)
 
 
-def _queries(path: Path) -> list[Query]:
-    queries = []
-    for number, line in enumerate(_lines(path), start=1):
-        if not line.strip():
-            continue
-        try:
-            facts = json.loads(line)
-            queries.append(Query(str(facts.pop("_id")), str(facts.pop("text")), facts))
-        except (json.JSONDecodeError, KeyError, AttributeError, TypeError) as error:
-            raise InvalidInput(f'{QUERIES}, line {number}: give {{"_id": ..., "text": ...}}') from error
-    return queries
-
-
-def _lines(path: Path) -> list[str]:
-    """Return the lines of a file; a question may hold what only ``splitlines`` takes for a line's end."""
+def text_of(path: Path) -> str:
+    """Return the text of a file; raise ``InvalidInput`` where it cannot be read or is not UTF-8."""
     try:
-        return path.read_text("utf-8").split("\n")
+        return path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         raise InvalidInput(f"{path.name} is not UTF-8: see its byte {error.start + 1}") from error
-
-
-def _judgements(path: Path) -> dict[str, dict[str, int]]:
-    lines = _lines(path)
-    if lines[0].split("\t") != ["query-id", "corpus-id", "score"]:
-        raise InvalidInput(f"{JUDGEMENTS} must begin with the header query-id, corpus-id, score (tabs)")
-    judgements: dict[str, dict[str, int]] = {}
-    for number, line in enumerate(lines[1:], start=2):
-        if not line:
-            continue
-        try:
-            query, document, score = line.split("\t")
-            judgements.setdefault(query, {})[document] = int(score)
-        except ValueError as error:
-            raise InvalidInput(
-                f"{JUDGEMENTS}, line {number}: give query, document and a whole number"
-            ) from error
-    return judgements
+    except OSError as error:
+        raise InvalidInput(f"{path.name} cannot be read: {error.strerror}") from error

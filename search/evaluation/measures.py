@@ -10,6 +10,8 @@ import ir_measures
 from ir_measures import RR, R, ScoredDoc, nDCG
 
 MEASURES = (nDCG @ 10, R @ 100, RR @ 10)
+COMPARED = "nDCG@10"
+"""By which systems are compared unless another is asked for."""
 DEPTH = 100
 """How many documents of each answer are looked at."""
 

@@ -9,6 +9,7 @@ retrieval evaluation, CIKM 2007, section 3.2 (the randomization test).
 """
 
 from collections.abc import Mapping
+from itertools import combinations
 
 import numpy as np
 
@@ -27,3 +28,11 @@ def p_value(one: Mapping[str, float], other: Mapping[str, float]) -> float:
         signs = generator.integers(0, 2, (_DRAWS_AT_ONCE, differences.size), dtype=np.int8) * 2 - 1
         as_far += int((np.abs(signs @ differences) >= observed).sum())
     return (1 + as_far) / (1 + DRAWS)
+
+
+def p_values(values: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """Return system -> other system -> p-value of their difference, of system -> query id -> score."""
+    found: dict[str, dict[str, float]] = {system: {} for system in values}
+    for one, other in combinations(values, 2):
+        found[one][other] = found[other][one] = p_value(values[one], values[other])
+    return found

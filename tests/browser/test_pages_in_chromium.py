@@ -271,3 +271,34 @@ def test_words_are_learned_and_looked_at_without_script(open_browser, site):
     one(browser, ".words a").click()
     wait(browser, lambda page: one(page, "svg.picture .self text").text == shown[1])
     assert complaints(browser) == []
+
+
+def test_answers_are_judged_by_keyboard_and_systems_compared_without_script(open_browser, site):
+    for bird in ("heron", "stork", "crane", "eagle"):
+        body = {"text": f"The {bird} nests in the marsh, and a young {bird} learns to fly by the reeds."}
+        call(site, "PUT", f"/v1/collections/judged/documents/{bird}", body)
+    browser = open_browser(language="zh", script=False)
+    browser.get(f"{site}/collections/judged/judgements")
+    one(browser, "form.fit input[name=name]").send_keys("mine", Keys.ENTER)
+    wait(browser, lambda page: one(page, "#text")).send_keys("young crane", Keys.ENTER)
+    wait(browser, lambda page: one(page, ".judging"))
+    crane = "//li[.//input[@name='document' and @value='crane']]"
+    browser.find_element(By.XPATH, f"{crane}//button[@value='3']").send_keys(Keys.SPACE)
+    pressed = wait(browser, lambda page: page.find_elements(By.CSS_SELECTOR, "[aria-pressed=true]"))
+    assert [button.text for button in pressed] == ["✓ 3 正是"]
+    assert browser.find_element(By.XPATH, crane).get_attribute("id") == one(
+        browser, "li:target"
+    ).get_attribute("id")
+
+    browser.get(f"{site}/collections/judged/evaluations")
+    one(browser, ".order button").click()
+    wait(browser, lambda page: "完成" in one(page, "#task .state").text)
+    one(browser, "#task .next .action").click()
+    rows = wait(browser, lambda page: page.find_elements(By.CSS_SELECTOR, ".measures tbody tr"))
+    assert len(rows) == 4 and all("1.0000" in row.text for row in rows)
+    assert len(browser.find_elements(By.CSS_SELECTOR, ".chart circle")) == 4
+    one(browser, ".measures tbody a").click()
+    wait(browser, lambda page: one(page, ".chart.bars rect"))
+    one(browser, ".measures tbody a").click()
+    assert wait(browser, lambda page: one(page, "h1").text == "young crane")
+    assert complaints(browser) == []

@@ -10,8 +10,8 @@ import threading
 import numpy as np
 import pytest
 
-from indexer.asking import Asking
 from indexer.cli import run
+from indexer.known_answers import Asking
 from indexer.records import NewDocument
 from indexer.service import Service
 from indexer.settings import Settings

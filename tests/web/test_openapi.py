@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pytest
 
-from indexer import records
+from indexer import evaluation_records, records
 from search import model
 
 
@@ -113,6 +113,8 @@ def test_every_record_of_the_service_is_in_it_with_all_its_fields(document):
         records.DocumentDetail,
         records.TaskInfo,
         records.LineStatus,
+        evaluation_records.Comparison,
+        evaluation_records.EvaluationInfo,
     ):
         assert list(schemas[record.__name__]["properties"]) == list(record.__dataclass_fields__)
 

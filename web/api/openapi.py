@@ -9,7 +9,18 @@ from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 from flask_openapi3.types import SecuritySchemesDict
 
-from web.api import collections, documents, encoders, health, maps, search, tasks, words
+from web.api import (
+    collections,
+    documents,
+    encoders,
+    evaluations,
+    health,
+    judgements,
+    maps,
+    search,
+    tasks,
+    words,
+)
 from web.api.bodies import read_object
 from web.api.schemas import ProblemDetails, components
 from web.errors import invalid
@@ -39,7 +50,19 @@ def new_app() -> OpenAPI:
 
 def register(app: OpenAPI) -> None:
     """Add every part of the API to ``app``."""
-    for module in (collections, encoders, words, maps, documents, search, tasks, health):
+    modules = (
+        collections,
+        encoders,
+        words,
+        maps,
+        documents,
+        search,
+        judgements,
+        evaluations,
+        tasks,
+        health,
+    )
+    for module in modules:
         app.register_api(module.part)
     app.register_blueprint(part)
 

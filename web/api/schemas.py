@@ -16,6 +16,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 from pydantic_core import PydanticCustomError
 
+from indexer.evaluation_records import (
+    Comparison,
+    EvaluationDetail,
+    EvaluationInfo,
+    JudgedQuestion,
+    JudgementsDetail,
+    JudgementsInfo,
+)
 from indexer.map_records import BY_CLUSTER, POINTS_MAX, CollectionMap, MapMethod
 from indexer.pipeline import MEDIA_TYPE
 from indexer.records import (
@@ -330,6 +338,18 @@ class EncoderList(BaseModel):
     encoders: list[EncoderInfo]
 
 
+class JudgementsList(BaseModel):
+    """The judgements of a collection."""
+
+    judgements: list[JudgementsInfo]
+
+
+class EvaluationList(BaseModel):
+    """Evaluations, newest first."""
+
+    evaluations: list[EvaluationInfo]
+
+
 class TaskList(BaseModel):
     """Tasks, newest first."""
 
@@ -340,12 +360,20 @@ ANSWERS: tuple[type, ...] = (
     CollectionInfo,
     CollectionList,
     CollectionMap,
+    Comparison,
     Deleted,
     DocumentDetail,
     DocumentPage,
     EncoderInfo,
     EncoderList,
+    EvaluationDetail,
+    EvaluationInfo,
+    EvaluationList,
     Health,
+    JudgedQuestion,
+    JudgementsDetail,
+    JudgementsInfo,
+    JudgementsList,
     LineStatus,
     ProblemDetails,
     SearchResult,

@@ -3,9 +3,31 @@
 from flask import Flask
 
 from web.access import signed_in
-from web.pages import documents, encoders, forms, language, maps, search, sign_in, uploads, words
+from web.pages import (
+    documents,
+    encoders,
+    evaluations,
+    forms,
+    judgements,
+    language,
+    maps,
+    search,
+    sign_in,
+    uploads,
+    words,
+)
 
-PARTS = (search.pages, documents.pages, encoders.pages, words.pages, maps.pages, uploads.pages, sign_in.pages)
+PARTS = (
+    search.pages,
+    documents.pages,
+    encoders.pages,
+    words.pages,
+    maps.pages,
+    judgements.pages,
+    evaluations.pages,
+    uploads.pages,
+    sign_in.pages,
+)
 
 
 def register(app: Flask) -> None:

@@ -1,0 +1,58 @@
+"""Which ways of answering a question can be measured, and which of them a collection has."""
+
+from collections.abc import Sequence
+
+from sqlalchemy.engine import Connection
+
+from indexer.fitted import kinds_of_text
+from indexer.store import collections, rankers
+from indexer.store.collections import OWN, Collection
+from search.encoders.fitted.catalog import OF_FIELDS
+from search.errors import InvalidInput
+from search.model import MODES
+from search.ranking.learned import KINDS, LEARNED
+from search.registry import slip
+
+RAW = "dense:raw"
+"""Cosines between raw vectors, to see what centring is worth."""
+ATTENTIONS = {f"attention:{kind}": kind for kind in KINDS}
+SYSTEMS = (*MODES, *ATTENTIONS, RAW, *kinds_of_text(), OWN)
+
+
+def checked_systems(names: Sequence[str]) -> list[str]:
+    """Return the systems of a list, each once; raise ``InvalidInput`` for an unknown one, or for none."""
+    for name in names:
+        if name in OF_FIELDS:
+            raise InvalidInput(f"{name} reads the fields of documents and answers no questions; leave it out")
+        if name not in SYSTEMS:
+            near = slip(name, SYSTEMS)
+            raise InvalidInput(f"there is no system {name[:100]!r}{near}; choose among: {', '.join(SYSTEMS)}")
+    if not names:
+        raise InvalidInput(f"no system is named; choose among: {', '.join(SYSTEMS)}")
+    return list(dict.fromkeys(names))
+
+
+def check_there(connection: Connection, found: Collection, system: str) -> None:
+    """Raise unless a collection can answer by a system as it is.
+
+    Raises:
+        UnknownEncoder: it has no such encoder.
+        InvalidInput: it was not trained in such attention.
+    """
+    kind = ATTENTIONS.get(system)
+    if system in kinds_of_text():
+        collections.through(connection, found, system)
+    elif kind in LEARNED and rankers.newest(connection, found, kind) is None:
+        raise InvalidInput(
+            f"{found.name!r} was not trained in {kind} attention; "
+            f"`xunyi train attention --kind {kind} -c {found.name}` does that",
+            system=system,
+        )
+
+
+def systems_of(connection: Connection, found: Collection) -> list[str]:
+    """Return the systems that a collection can answer by as it is."""
+    trained = {kind for kind in LEARNED if rankers.newest(connection, found, kind) is not None}
+    has = {seen.encoder for seen in collections.encoders_of(connection, found) if seen.complete}
+    lacking = {f"attention:{kind}" for kind in LEARNED if kind not in trained} | (set(kinds_of_text()) - has)
+    return [system for system in SYSTEMS if system not in lacking]
