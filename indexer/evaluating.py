@@ -17,6 +17,8 @@ from indexer.fitted import kinds
 from indexer.fitting import fit
 from indexer.ingest import ingest_paths
 from indexer.learning import train as training
+from indexer.mixes import Mix, complete_encoders
+from indexer.mixing import cross_validated, fitted, gathered
 from indexer.rankers import opened as open_trained
 from indexer.records import IngestSummary
 from indexer.service import Service
@@ -38,7 +40,8 @@ from search.views import NO_IDS, VectorView
 
 RAW = "dense:raw"
 ATTENTIONS = {f"attention:{kind}": kind for kind in KINDS}
-SYSTEMS = (*MODES, *ATTENTIONS, RAW, *kinds(), OWN)
+MIX = "mix"
+SYSTEMS = (*MODES, *ATTENTIONS, RAW, *kinds(), OWN, MIX)
 COLLECTION = "evaluation"
 COMPARED = "nDCG@10"
 
@@ -58,6 +61,8 @@ class Evaluation:
     """System -> other system -> how likely chance alone makes such a difference of nDCG@10."""
     trained: Mapping[str, Mapping[str, Any]]
     """System of learned attention -> whether its own test would let it into use, and its figures."""
+    mixed: Sequence[Mapping[str, float]] = ()
+    """What weighs beside attention in each fold; a question is answered by the fold without it."""
 
 
 def checked_systems(names: str) -> list[str]:
@@ -109,10 +114,16 @@ def evaluate(
     groups: dict[str, Any] = {}
     gains: dict[str, dict[str, float]] = {}
     trained: dict[str, Mapping[str, Any]] = {}
+    folds: Sequence[Mapping[str, float]] = ()
     for system in systems:
-        answer, learned = answerer(service, system, note)
-        if learned is not None:
-            trained[system] = learned
+        if system == MIX:
+            answer, folds = _mix_answerer(
+                service, judged, [name for name in systems if name in kinds()], note
+            )
+        else:
+            answer, learned = answerer(service, system, note)
+            if learned is not None:
+                trained[system] = learned
         runs, seconds = _run(answer, judged.queries)
         values = by_query(judged.judgements, runs)
         measured[system] = means(values) | {"ms_per_query_p50": median(seconds) * 1000}
@@ -123,7 +134,7 @@ def evaluate(
         note(f"{system}: nDCG@10 {measured[system]['nDCG@10']:.4f}")
     rates = _rates(summary, documents)
     compared = _compared(gains)
-    found = Evaluation(judged.name, documents, len(judged.queries), measured, rates, compared, trained)
+    found = Evaluation(judged.name, documents, len(judged.queries), measured, rates, compared, trained, folds)
     return found, groups
 
 
@@ -197,6 +208,37 @@ def _learned(
             note(f"{kind} is trained again: {damage}")
     note(training(service, COLLECTION, kind, use=False).reason)
     return _learned(service, kind, note)
+
+
+def _mix_answerer(
+    service: Service, judged: Judged, named: Sequence[str], note: Callable[[str], None]
+) -> tuple[Answerer, Sequence[Mapping[str, float]]]:
+    """Return a system of parts and encoders beside attention, and what they weigh in each fold.
+
+    Each question is answered by weights that were fitted without it.  The encoders are those that are
+    ``named`` (fit first where they are not there) and those that the collection has.
+    """
+    for encoder in named:
+        fit(service, COLLECTION, encoder)
+    with service.database.read() as connection:
+        collection = collections.get(connection, COLLECTION)
+        encoders = complete_encoders(connection, collection)
+    looks, _ = gathered(service, collection, judged, 0)
+    validated = cross_validated(looks, 0)
+    weighed = [
+        Mix(weights, {name: seen for name, seen in encoders.items() if name in weights})
+        for weights in (*validated.folds, fitted(looks))
+    ]
+
+    def answer(query: Query) -> list[str]:
+        mix = weighed[validated.fold_of.get(query.id, -1)]  # nothing was fitted on one without an answer
+        request = SearchRequest(query=query.text, limit=DEPTH, mode="attention", highlight=False)
+        return [hit.key for hit in service.search(COLLECTION, request, mix=mix).hits]
+
+    for number, fold in enumerate(validated.folds, start=1):
+        told = ", ".join(f"{name} {weight:.3f}" for name, weight in fold.items())
+        note(f"mix, fold {number}: attention 1, {told}")
+    return answer, validated.folds
 
 
 def _encoder_answerer(service: Service, encoder: str, note: Callable[[str], None]) -> Answerer:
