@@ -18,6 +18,7 @@ from search.errors import InvalidInput
 from search.evaluation.judged import Judged, Query, read_judgements
 from search.model import SearchRequest
 from search.ranking.attention import Simple
+from web.app import create_app
 
 pytestmark = pytest.mark.slow  # a collection is stored, and an encoder fit on it, before anything is asked
 
@@ -222,3 +223,14 @@ def test_the_shell_tells_of_every_fold(stored, tmp_path, capsys):
     assert f"a mix was fitted on {QUESTIONS} judged questions" in told
     assert all(f"fold {number}: attention 1, dense" in told for number in range(1, 6))
     assert "in use: attention 1" in told and "lsi" in told
+
+
+def test_api_and_page_show_the_part_of_every_encoder(mixed):
+    app = create_app(Settings.from_environment({}, mixed[0]))
+    client = app.test_client()
+    body = {"query": QUERIES[5].text, "explain": True}
+    (hit, *_) = client.post("/v1/collections/bags/search", json=body).json["hits"]
+    assert list(hit["parts"]) == ["attention", "dense", "lexical", "lsi"]
+    assert hit["explanation"]["lsi"]["factor"] == mixed[1].weights["lsi"]
+    page = client.get("/", query_string={"q": QUERIES[5].text, "collection": "bags"}).text
+    assert f'<span class="part lsi">lsi {hit["parts"]["lsi"]:.3f}</span>' in page
