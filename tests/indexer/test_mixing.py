@@ -234,3 +234,26 @@ def test_api_and_page_show_the_part_of_every_encoder(mixed):
     assert hit["explanation"]["lsi"]["factor"] == mixed[1].weights["lsi"]
     page = client.get("/", query_string={"q": QUERIES[5].text, "collection": "bags"}).text
     assert f'<span class="part lsi">lsi {hit["parts"]["lsi"]:.3f}</span>' in page
+
+
+def test_evaluate_answers_each_question_by_weights_that_were_fitted_without_it(mixed, tmp_path, capsys):
+    home, summary = mixed
+    folder = tmp_path / "bags"
+    shutil.copytree(home / "judged", folder)
+    lines = [json.dumps({"_id": key, "title": "", "text": text}) for key, text in DOCUMENTS.items()]
+    (folder / "corpus.jsonl").write_text("\n".join(lines), "utf-8")
+    capsys.readouterr()
+    scratch = tmp_path / "home"
+    scratch.mkdir()
+    (scratch / "models").symlink_to((home / "models").resolve())
+    command = ["evaluate", str(folder), "--systems", "attention,mix,lsi", "--json", "--home", str(scratch)]
+    assert run(command) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [sorted(fold) for fold in found["mixed"]] == [sorted(fold) for fold in summary.folds]
+    for fold, other in zip(found["mixed"], summary.folds, strict=True):
+        assert fold == pytest.approx(other, rel=1e-3)
+    # What was found in the tables of the fit is what searches answer.
+    assert found["systems"]["attention"]["nDCG@10"] == pytest.approx(summary.ndcg_before, abs=1e-6)
+    assert found["systems"]["mix"]["nDCG@10"] == pytest.approx(summary.ndcg_after, abs=1e-6)
+    assert found["systems"]["lsi"]["nDCG@10"] == pytest.approx(1.0)
+    assert found["p_values"]["mix"]["attention"] < 0.01
