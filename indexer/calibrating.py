@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from sqlalchemy.engine import Connection
 
+from indexer import mixes
 from indexer.service import Service
 from indexer.store import calibrations, collections, passages
 from indexer.store.calibrations import StoredCalibration, made_of
@@ -164,15 +165,17 @@ def attended(service: Service, found: Collection, question: str) -> Answer:
     """Return a page that answers a question; raise ``NotCalibrated`` where attention does not rank it."""
     encoder = service.models.encoder_of(found)
     request = SearchRequest(question, limit=HITS, mode="attention", highlight=False)
-    prepared = prepare(request, encoder, service.analyzer)
+    with service.database.read() as connection:
+        mix = mixes.of_collection(connection, found)
+    prepared = mixes.asked(prepare(request, encoder, service.analyzer), mix.encoders, service.models)
 
     def look(engine: Engine, connection: Connection) -> Answer:
         ranker, problem = service.rankers.of(connection, found, encoder)
-        if problem:
-            raise NotCalibrated(f"{found.name} cannot be calibrated: {problem}")
-        return replace(engine, ranker=ranker).answer(prepared, None)
+        if problem or mix.problem:
+            raise NotCalibrated(f"{found.name} cannot be calibrated: {problem or mix.problem}")
+        return replace(engine, ranker=ranker, weights=mix.weights).answer(prepared, None)
 
-    answer = service.at_one_state(found, look)
+    answer = service.at_one_state(found, look, mix.encoders)
     if answer.mode != "attention":
         raise NotCalibrated(
             f"{found.name} cannot be calibrated before all of its passages have token states that are whole; "

@@ -9,20 +9,23 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from indexer.asking import learned, opened, put_questions
+from indexer.asking import Answerer, learned, opened, put_questions
 from indexer.fitted import kinds_of_text
 from indexer.fitting import fit
 from indexer.ingest import ingest_paths
 from indexer.learning import train as training
+from indexer.mixes import Mix, complete_encoders
+from indexer.mixing import cross_validated, fitted, gathered
 from indexer.records import IngestSummary
 from indexer.service import Service
 from indexer.store import collections, rankers
-from indexer.systems import ATTENTIONS
+from indexer.systems import ATTENTIONS, MIX
 from search.errors import InvalidInput, ModelUnavailable
 from search.evaluation.formats import Query
 from search.evaluation.judged import Judged
-from search.evaluation.measures import COMPARED, by_query, means, measure
+from search.evaluation.measures import COMPARED, DEPTH, by_query, means, measure
 from search.evaluation.paired import p_values
+from search.model import SearchRequest
 from search.ranking.learned import LEARNED
 
 COLLECTION = "evaluation"
@@ -41,6 +44,8 @@ class Evaluation:
     """System -> other system -> how likely chance alone makes such a difference of nDCG@10."""
     trained: Mapping[str, Mapping[str, Any]]
     """System of learned attention -> whether its own test would let it into use, and its figures."""
+    mixed: Sequence[Mapping[str, float]] = ()
+    """What weighs beside attention in each fold; a question is answered by the fold without it."""
 
 
 def check_field(judged: Judged, field: str | None) -> None:
@@ -83,11 +88,18 @@ def evaluate(
     groups: dict[str, Any] = {}
     gains: dict[str, dict[str, float]] = {}
     trained: dict[str, Mapping[str, Any]] = {}
+    folds: Sequence[Mapping[str, float]] = ()
     for system in systems:
-        tested = made_ready(service, system, note)
-        if tested is not None:
-            trained[system] = tested
-        runs, seconds = put_questions(opened(service, COLLECTION, system).answer, judged.queries)
+        if system == MIX:
+            answer, folds = _mix_answerer(
+                service, judged, [name for name in systems if name in kinds_of_text()], note
+            )
+        else:
+            tested = made_ready(service, system, note)
+            if tested is not None:
+                trained[system] = tested
+            answer = opened(service, COLLECTION, system).answer
+        runs, seconds = put_questions(answer, judged.queries)
         values = by_query(judged.judgements, runs)
         measured[system] = means(values) | {"ms_per_query_p50": median(seconds) * 1000}
         gains[system] = values[COMPARED]
@@ -97,7 +109,7 @@ def evaluate(
         note(f"{system}: nDCG@10 {measured[system]['nDCG@10']:.4f}")
     rates = _rates(summary, documents)
     chances = p_values(gains)
-    found = Evaluation(judged.name, documents, len(judged.queries), measured, rates, chances, trained)
+    found = Evaluation(judged.name, documents, len(judged.queries), measured, rates, chances, trained, folds)
     return found, groups
 
 
@@ -137,3 +149,36 @@ def made_ready(service: Service, system: str, note: Callable[[str], None]) -> Ma
     with service.database.read() as connection:
         trained = rankers.newest(connection, collection, kind)
     return None if trained is None else {"adopted": trained.adopted, **trained.figures}
+
+
+def _mix_answerer(
+    service: Service, judged: Judged, named: Sequence[str], note: Callable[[str], None]
+) -> tuple[Answerer, Sequence[Mapping[str, float]]]:
+    """Return a system of parts and encoders beside attention, and what they weigh in each fold.
+
+    Each question is answered by weights that were fitted without it.  The encoders are those that are
+    ``named`` (fit first where they are not there) and those that the collection has.
+    """
+    for encoder in named:
+        fit(service, COLLECTION, encoder)
+    with service.database.read() as connection:
+        collection = collections.get(connection, COLLECTION)
+        encoders = complete_encoders(connection, collection)
+    looks, _ = gathered(service, collection, judged, 0)
+    validated = cross_validated(looks, 0)
+    weighed = [
+        Mix(weights, {name: seen for name, seen in encoders.items() if name in weights})
+        for weights in (*validated.folds, fitted(looks))
+    ]
+
+    fold_of = {query.text: validated.fold_of.get(query.id, -1) for query in judged.queries}
+
+    def answer(text: str) -> list[str]:
+        mix = weighed[fold_of[text]]  # -1: nothing was fitted on a question without an answer
+        request = SearchRequest(query=text, limit=DEPTH, mode="attention", highlight=False)
+        return [hit.key for hit in service.search(COLLECTION, request, mix=mix).hits]
+
+    for number, fold in enumerate(validated.folds, start=1):
+        told = ", ".join(f"{name} {weight:.3f}" for name, weight in fold.items())
+        note(f"mix, fold {number}: attention 1, {told}")
+    return answer, validated.folds

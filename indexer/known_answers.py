@@ -8,18 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.engine import Connection
 
 from indexer import generations
 from indexer.chunking import passage_input
+from indexer.judged_questions import answered
 from indexer.lexical_caches import terms_of
 from indexer.service import Service
 from indexer.store import passages
 from indexer.store.collections import Collection
 from indexer.store.passages import IndexedText
-from indexer.store.tables import DocumentRow
 from indexer.text_questions import TextQuestion, questions_of
 from search.attending import Candidates, attend, second_look
 from search.centring import UNKNOWN_SHARE, centred, mean_of_all, passage_mean
@@ -73,7 +72,7 @@ class Looked:
         if self.question.pieces is None:
             raise ValueError("mode attention has pieces")
         evidence = attend(ranker, self.question.pieces, self.rarity, self.candidates.ids, self.states)
-        return second_look(self.question, self.candidates, evidence, self.languages, None)
+        return second_look(self.question, self.candidates, evidence.scores(), self.languages, None)
 
     def best(self, ranker: AttentionRanker) -> list[int]:
         """Return the best documents."""
@@ -105,19 +104,9 @@ class Asking:
 
     def judged_questions(self, judged: Judged) -> list[Asked]:
         """Return the judged questions that a stored document answers, in drawn order."""
-        with self._service.database.read() as connection:
-            query = sa.select(DocumentRow.key, DocumentRow.id).where(
-                DocumentRow.collection_id == self.seen.id
-            )
-            documents = {row.key: row.id for row in connection.execute(query)}
-        asked = []
-        for question in judged.queries:
-            grades = judged.judgements[question.id]
-            answers = {
-                documents[key]: grade for key, grade in grades.items() if grade > 0 and key in documents
-            }
-            if answers:
-                asked.append(Asked(question.text, answers))
+        asked = [
+            Asked(question.text, answers) for question, answers in answered(self._service, self.seen, judged)
+        ]
         return [asked[place] for place in self._generator.permutation(len(asked)).tolist()][:QUESTIONS_MAX]
 
     def own_questions(self) -> list[Asked]:

@@ -223,6 +223,30 @@ class TrainingSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class MixSummary:
+    """What the fit of a mix came to, and why it ranks now or does not."""
+
+    collection: str
+    adopted: bool
+    """Whether its test on held-out questions lets it into use."""
+    in_use: Mapping[str, float]
+    """Part -> what it weighs beside attention from now on."""
+    reason: str
+    weights: Mapping[str, float]
+    """What was fitted on all questions."""
+    folds: Sequence[Mapping[str, float]] = ()
+    """The weights of every fold, fitted without its questions."""
+    questions: int = 0
+    ndcg_before: float | None = None
+    """By the usual mix."""
+    ndcg_after: float | None = None
+    """Each question by weights that were fitted without it."""
+    p_value: float | None = None
+    """How likely chance alone makes such a difference."""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class FitSummary:
     """An encoder that was fit on a collection and has read all of its passages."""
 

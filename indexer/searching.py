@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 
 from sqlalchemy.engine import Connection
 
-from indexer import examples
+from indexer import examples, mixes
 from indexer.fitted import reads_fields
+from indexer.mixes import Mix
 from indexer.models import Models
 from indexer.rankers import Rankers
 from indexer.snapshots import Behind, CollectionPicture, Snapshot
@@ -31,7 +32,7 @@ from search.encoders.base import Language, token_encoder
 from search.engine import Answer, Engine
 from search.errors import InvalidInput, NotCalibrated, UnknownCollection, UnknownEncoder
 from search.model import SearchRequest, SearchResult, SimilarRequest
-from search.question import prepare
+from search.question import Question, prepare
 from search.ranking.attention import AttentionRanker, Simple
 from search.relevance import PASSAGES_MIN, Calibration, evidence
 from search.text.analyzer import Analyzer
@@ -40,6 +41,7 @@ log = logging.getLogger(__name__)
 
 PATIENCE = 50
 PAUSE_SECONDS = 0.02
+NOTHING_BESIDE: Mapping[str, Collection] = {}
 
 T = TypeVar("T")
 
@@ -65,9 +67,15 @@ class Searching:
         one_thread_each()
 
     def search(
-        self, collection: str, request: SearchRequest, ranker: AttentionRanker | None = None
+        self,
+        collection: str,
+        request: SearchRequest,
+        ranker: AttentionRanker | None = None,
+        mix: Mix | None = None,
     ) -> SearchResult:
-        """Answer a search over the rows as they are now, in mode attention by ``ranker`` if one is given.
+        """Answer a search over the rows as they are now, in mode attention by ``ranker`` or ``mix`` if given.
+
+        A given ranker ranks alone.
 
         Raises:
             UnknownCollection: there is no such collection.
@@ -82,24 +90,42 @@ class Searching:
                     f"ask for what is similar to a document, with the encoder {found.encoder}"
                 )
             question = prepare(request, self._models.encoder_of(found), self._analyzer)
+            mixed = self._mixed(found, question, ranker, mix)
+            question = mixes.asked(question, mixed.encoders, self._models)
 
             def answered(engine: Engine, snapshot: Snapshot, connection: Connection) -> SearchResult:
                 if question.mode != "attention":
                     return _result(engine.answer(question, snapshot.selection), snapshot)
                 encoder = self._models.encoder_of(found)
                 chosen, problem = (ranker, None) if ranker else self._rankers.of(connection, found, encoder)
-                answer = replace(engine, ranker=chosen).answer(question, snapshot.selection)
+                if not (ranker or mix) and not mixed.same(mixes.of_collection(connection, found)):
+                    raise Replaced
+                answer = replace(engine, ranker=chosen, weights=mixed.weights).answer(
+                    question, snapshot.selection
+                )
                 result = _result(answer, snapshot)
-                if problem:
-                    result = replace(result, degraded=[*result.degraded, problem])
-                usual = ranker is None and not problem and answer.mode == "attention"
+                problems = [told for told in (problem, mixed.problem) if told]
+                if problems:
+                    result = replace(result, degraded=[*result.degraded, *problems])
+                usual = not (ranker or mix or problems) and answer.mode == "attention"
                 known = self._calibration(connection, found, question.language) if usual else None
                 return _told_relevant(result, answer.evidence, known, request.min_relevance)
 
-            return self._at_one_state(found, request.filter, answered)
+            return self._at_one_state(found, request.filter, answered, mixed.encoders)
 
         result = self._of_collection(collection, asked, request.encoder)
         return replace(result, took_ms=(perf_counter() - started) * 1000)
+
+    def _mixed(
+        self, found: Collection, question: Question, ranker: AttentionRanker | None, mix: Mix | None
+    ) -> Mix:
+        """Return what weighs beside attention: what is given, or else what the collection has."""
+        if question.mode != "attention" or (ranker and mix is None):
+            return mixes.USUAL
+        if mix is not None:
+            return mix
+        with self._database.read() as connection:
+            return mixes.of_collection(connection, found)
 
     def similar(self, collection: str, request: SimilarRequest) -> SearchResult:
         """Return what is like the examples of ``like`` and unlike those of ``unlike``.
@@ -125,12 +151,20 @@ class Searching:
         result = self._of_collection(collection, asked, request.encoder)
         return replace(result, took_ms=(perf_counter() - started) * 1000)
 
-    def at_one_state(self, collection: Collection, look: Callable[[Engine, Connection], T]) -> T:
-        """Return what ``look`` sees of one state of a collection, through the encoder that it names."""
+    def at_one_state(
+        self,
+        collection: Collection,
+        look: Callable[[Engine, Connection], T],
+        beside: Mapping[str, Collection] = NOTHING_BESIDE,
+    ) -> T:
+        """Return what ``look`` sees of one state of a collection, through the encoder that it names.
+
+        Others are ``beside`` it.
+        """
         return self._of_collection(
             collection.name,
             lambda found: self._at_one_state(
-                found, None, lambda engine, _, connection: look(engine, connection)
+                found, None, lambda engine, _, connection: look(engine, connection), beside
             ),
             collection.encoder,
         )
@@ -165,6 +199,7 @@ class Searching:
         asked: Collection,
         given: Mapping[str, Any] | None,
         use: Callable[[Engine, Snapshot, Connection], T],
+        beside: Mapping[str, Collection] = NOTHING_BESIDE,
     ) -> T:
         """Run ``use`` over one state of a collection, in one transaction.
 
@@ -180,22 +215,40 @@ class Searching:
                 if (found.id, found.encoder_id) != (asked.id, asked.encoder_id):
                     self.forget(asked)
                     raise Replaced
+                further = self._further(connection, found, beside)
                 if attempt == PATIENCE:
                     self.forget(found)  # what is remembered is of another past, not of an instant ago
                 try:
                     picture = self._picture(connection, found)
                     snapshot = picture.snapshot(connection, found, given, patient=attempt < PATIENCE)
+                    pictures = {name: self._picture(connection, seen) for name, seen in further.items()}
+                    vectors = {name: pictures[name].vectors(connection, further[name]) for name in further}
                 except Behind:
                     pass
                 else:
                     views = (snapshot.vectors, snapshot.words, snapshot.languages)
                     source = StoredPassages(connection, found.encoder_id, self._codec(found))
-                    engine = Engine(*views, source, self._analyzer, Simple())
+                    engine = Engine(*views, source, self._analyzer, Simple(), vectors)
+                    told = [problem for each in pictures.values() for problem in each.problems()]
+                    snapshot = replace(snapshot, degraded=(*snapshot.degraded, *told))
                     answer = use(engine, snapshot, connection)
                     break
             sleep(PAUSE_SECONDS)
-        picture.report()
+        for each in (picture, *pictures.values()):
+            each.report()
         return answer
+
+    def _further(
+        self, connection: Connection, found: Collection, beside: Mapping[str, Collection]
+    ) -> Mapping[str, Collection]:
+        """Return the collection seen through further encoders; raise ``Replaced`` without one of them."""
+        if not beside:
+            return beside
+        seen = mixes.complete_encoders(connection, found)
+        for name, asked in beside.items():
+            if name not in seen or seen[name].encoder_id != asked.encoder_id:
+                raise Replaced
+        return {name: seen[name] for name in beside}
 
     def _calibration(self, connection: Connection, found: Collection, spoken: Language) -> Calibration | None:
         """Return what tells relevance from scores; None where nothing that holds now is known."""

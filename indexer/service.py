@@ -28,6 +28,7 @@ from indexer.fitted import (
 from indexer.judging import Judgements
 from indexer.keeper import Keeper
 from indexer.maps import Maps
+from indexer.mixes import Mix
 from indexer.models import Models
 from indexer.pipeline import Incoming, Pipeline, checked
 from indexer.rankers import Rankers
@@ -47,7 +48,7 @@ from indexer.records import (
     UploadedFile,
     WordsAnswer,
 )
-from indexer.searching import Searching
+from indexer.searching import NOTHING_BESIDE, Searching
 from indexer.settings import Settings
 from indexer.store import collections, documents, listing, own_encoder, passages, rankers, tasks
 from indexer.store.collections import Collection
@@ -468,20 +469,25 @@ class Service:
     # Search
 
     def search(
-        self, collection: str, request: SearchRequest, ranker: AttentionRanker | None = None
+        self,
+        collection: str,
+        request: SearchRequest,
+        ranker: AttentionRanker | None = None,
+        mix: Mix | None = None,
     ) -> SearchResult:
         """Answer a search over the rows as they are now.
 
         Args:
             collection: where to look.
             request: what for.
-            ranker: of mode attention, instead of the one that the collection uses.
+            ranker: of mode attention, alone, instead of what the collection uses.
+            mix: of mode attention, instead of the one that the collection uses.
 
         Raises:
             UnknownCollection: there is no such collection.
             InvalidInput, InvalidFilter: the request is wrong.
         """
-        return self._searching.search(collection, request, ranker)
+        return self._searching.search(collection, request, ranker, mix)
 
     def similar(self, collection: str, request: SimilarRequest) -> SearchResult:
         """Return what is like the examples of ``like`` and unlike those of ``unlike``.
@@ -493,13 +499,18 @@ class Service:
         """
         return self._searching.similar(collection, request)
 
-    def at_one_state(self, collection: Collection, look: Callable[[Engine, Connection], T]) -> T:
-        """Return what ``look`` sees of one state of a collection.
+    def at_one_state(
+        self,
+        collection: Collection,
+        look: Callable[[Engine, Connection], T],
+        beside: Mapping[str, Collection] = NOTHING_BESIDE,
+    ) -> T:
+        """Return what ``look`` sees of one state of a collection, by encoders fit on it ``beside`` its own.
 
         Raises:
             UnknownCollection: it was deleted in the meantime.
         """
-        return self._searching.at_one_state(collection, look)
+        return self._searching.at_one_state(collection, look, beside)
 
     # Tasks and health
 

@@ -141,6 +141,12 @@ class CollectionPicture:
             problems = self.problems()
         return Snapshot(vectors.view, words.view, languages.view, selection, problems)
 
+    def vectors(self, connection: Connection, collection: Collection) -> VectorView:
+        """Return the vectors alone as a transaction sees them; raise ``Behind`` as ``snapshot`` does."""
+        with self._lock:
+            self._vectors = self._current_vectors(connection, collection)
+            return self._vectors.view
+
     def report(self) -> None:
         """Write down which caches were found damaged, so that their keeper makes them anew.
 

@@ -16,7 +16,9 @@ from search.registry import slip
 RAW = "dense:raw"
 """Cosines between raw vectors, to see what centring is worth."""
 ATTENTIONS = {f"attention:{kind}": kind for kind in KINDS}
-SYSTEMS = (*MODES, *ATTENTIONS, RAW, *kinds_of_text(), OWN)
+MIX = "mix"
+"""What weighs beside attention, fitted by cross-validation on the very questions that are put."""
+SYSTEMS = (*MODES, *ATTENTIONS, RAW, *kinds_of_text(), OWN, MIX)
 
 
 def checked_systems(names: Sequence[str]) -> list[str]:
@@ -40,6 +42,12 @@ def check_there(connection: Connection, found: Collection, system: str) -> None:
         InvalidInput: it was not trained in such attention.
     """
     kind = ATTENTIONS.get(system)
+    if system == MIX:
+        raise InvalidInput(
+            "mix is cross-validated by `xunyi evaluate DIR`; what `xunyi train mix` has fitted for a "
+            "collection answers in mode attention, so measure that",
+            system=system,
+        )
     if system in kinds_of_text():
         collections.through(connection, found, system)
     elif kind in LEARNED and rankers.newest(connection, found, kind) is None:
@@ -54,5 +62,6 @@ def systems_of(connection: Connection, found: Collection) -> list[str]:
     """Return the systems that a collection can answer by as it is."""
     trained = {kind for kind in LEARNED if rankers.newest(connection, found, kind) is not None}
     has = {seen.encoder for seen in collections.encoders_of(connection, found) if seen.complete}
-    lacking = {f"attention:{kind}" for kind in LEARNED if kind not in trained} | (set(kinds_of_text()) - has)
+    lacking = {f"attention:{kind}" for kind in LEARNED if kind not in trained}
+    lacking |= {MIX} | (set(kinds_of_text()) - has)
     return [system for system in SYSTEMS if system not in lacking]

@@ -6,7 +6,7 @@ own language are held against the best of their own.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,10 @@ LEAD_PASSAGES = 10
 QUERY_PIECES_MAX = 64
 """Pieces of a query that attend: of a longer one the weightiest."""
 
+NOTHING_BESIDE: Mapping[str, Part] = {}
+WEIGHTS: Mapping[str, float] = {"dense": DENSE_WEIGHT, "lexical": LEXICAL_SHARE}
+"""What parts weigh beside attention where nothing else was fitted to judgements."""
+
 
 class DamagedStates(Exception):
     """Stored token states are not what the codec wrote, so that attention neither ranks nor explains."""
@@ -51,6 +55,8 @@ class Candidates:
     table: Table
     complete: bool
     """Whether no other passage can be an answer."""
+    beside: Table = field(default_factory=dict)
+    """Encoder that was fit on the collection -> cosines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +104,24 @@ class Evidence:
         return Links(self.weights[:, None] * carried, self.query, self.passages.passages[place])
 
 
-def first_look(parts: Mapping[str, Part], count: int) -> Candidates:
-    """Return the ``count`` best passages among those that any part shows at that depth."""
+def first_look(
+    parts: Mapping[str, Part], count: int, beside: Mapping[str, Part] = NOTHING_BESIDE
+) -> Candidates:
+    """Return the ``count`` best passages among those that any part shows at that depth.
+
+    Of every encoder ``beside`` come its own best, half as many: what it alone finds is looked at, too.
+    """
     listings = [part.top(count) for part in parts.values()]
     ids = listed(listings)
     table = scores_by(parts, ids)
     scores = np.sum(list(table.values()), axis=0)
     best = np.sort(np.lexsort((ids, -scores))[:count])
     complete = ids.size <= count and any(listing.complete for listing in listings)
-    return Candidates(ids[best], {name: scores[best] for name, scores in table.items()}, complete)
+    if not beside:
+        return Candidates(ids[best], {name: scores[best] for name, scores in table.items()}, complete)
+    also = listed([part.top(count // 2) for part in beside.values()])
+    together = np.union1d(ids[best], also)
+    return Candidates(together, scores_by(parts, together), complete, scores_by(beside, together))
 
 
 def attend(
@@ -155,22 +170,38 @@ def whole(ids: Ids, states: Mapping[int, bytes], dimension: int) -> list[StoredS
 def second_look(
     question: Question,
     candidates: Candidates,
-    evidence: Evidence,
+    attention: NDArray[np.float64],
     languages: LanguageView,
     selection: Selection | None,
+    weights: Mapping[str, float] = WEIGHTS,
 ) -> Table:
-    """Return the parts of the candidates' scores."""
-    attention, dense = evidence.scores(), DENSE_WEIGHT * candidates.table["dense"]
-    table = {"attention": attention, "dense": dense}
-    if not question.by_examples:
-        table["lexical"] = LEXICAL_SHARE * candidates.table["lexical"]
+    """Return the parts of the candidates' scores.
+
+    Args:
+        question: what was asked.
+        candidates: with the scores of the first look.
+        attention: what their tokens say to the question's ``(n,)``.
+        languages: of all passages.
+        selection: what a filter lets through.
+        weights: what parts weigh beside attention: ``dense``, ``lexical`` (as a share of what words weigh in
+            the first look), and the cosines of encoders that were fit on the collection, by name.
+
+    Returns:
+        Part -> scores ``(n,)``; a part that weighs nothing is left out.
+    """
+    given = {**candidates.table, **candidates.beside}
+    if question.by_examples:
+        given.pop("lexical", None)
+    parts = {name: weight * given[name] for name, weight in weights.items() if weight > 0 and name in given}
+    table = {"attention": attention, **parts}
     if "language" not in candidates.table:
         return table
     own = languages.among(candidates.ids, question.language)
     if own.all() or not own.any():
         return table | {"language": np.zeros(own.size)}
     fewest = min(languages.selection(spoken, selection).ids.size for spoken in ("en", "zh"))
-    first, second = (np.sort((attention + dense)[side])[::-1][:LEAD_PASSAGES] for side in (own, ~own))
+    meaning = sum((part for name, part in parts.items() if name != "lexical"), start=attention)
+    first, second = (np.sort(meaning[side])[::-1][:LEAD_PASSAGES] for side in (own, ~own))
     lifted = table["lexical"].max(initial=0.0) if "lexical" in table else 0.0
     handicap = lifted + believed_lead(first, second, fewest)
     return table | {"language": np.where(own, -handicap, 0.0)}

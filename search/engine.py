@@ -7,15 +7,14 @@ so that no transaction is open while a model runs.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 
 from search.attending import (
     CANDIDATES,
-    DENSE_WEIGHT,
-    LEXICAL_SHARE,
+    WEIGHTS,
     Candidates,
     DamagedStates,
     Evidence,
@@ -87,6 +86,10 @@ class Engine:
     analyzer: Analyzer
     ranker: AttentionRanker
     """What mode attention ranks by."""
+    beside: Mapping[str, VectorView] = field(default_factory=dict)
+    """Encoder that was fit on the collection -> its vectors."""
+    weights: Mapping[str, float] = field(default_factory=lambda: WEIGHTS)
+    """What parts weigh beside attention; see ``second_look``."""
 
     def answer(self, question: Question, selection: Selection | None) -> Answer:
         """Return the best passages, or documents by their best passage, with their rows."""
@@ -109,10 +112,10 @@ class Engine:
         """Rank the best of ``hybrid`` by attention; as many of them as it takes to fill the page."""
         if question.pieces is None:
             raise ValueError("mode attention needs the pieces of the query")
-        parts = self._parts(question, selection)
+        parts, beside = self._parts(question, selection), self._beside(question, selection)
         count = _depth(question)
         while True:
-            candidates = first_look(parts, count)
+            candidates = first_look(parts, count, beside)
             states = self.source.token_states(candidates.ids.tolist())
             waiting = candidates.ids.size - len(states)
             if waiting:
@@ -121,7 +124,9 @@ class Engine:
             evidence = attend(
                 self.ranker, question.pieces, self.rarity(question.terms), candidates.ids, states
             )
-            table = second_look(question, candidates, evidence, self.languages, selection)
+            table = second_look(
+                question, candidates, evidence.scores(), self.languages, selection, self.weights
+            )
             wanted = pool_size(question.limit, question.diversity)
             rows = best_of_groups(candidates.ids, table, wanted, self._groups(question))
             if len(rows) >= question.limit or candidates.complete:
@@ -132,7 +137,7 @@ class Engine:
 
     def candidates(self, question: Question) -> Candidates:
         """Return what mode attention looks at first, among all passages."""
-        return first_look(self._parts(question, None), _depth(question))
+        return first_look(self._parts(question, None), _depth(question), self._beside(question, None))
 
     def rarity(self, terms: Sequence[str]) -> dict[str, float]:
         """Return the inverse document frequency of terms in the collection."""
@@ -203,6 +208,13 @@ class Engine:
             raise ValueError(f"mode {question.mode} needs a vector")
         return DensePart(self.vectors, question.vector, pools)
 
+    def _beside(self, question: Question, selection: Selection | None) -> dict[str, DensePart]:
+        """Return what encoders that were fit on the collection say, unweighted."""
+        return {
+            name: DensePart(view, question.beside[name], [Pool(selection)])
+            for name, view in self.beside.items()
+        }
+
     def lexical_factor(self, question: Question) -> float:
         """Return what BM25 is multiplied by for a question."""
         bound = self.words.upper_bound(question.terms)
@@ -240,10 +252,12 @@ class Engine:
         """
         told: dict[str, Any] = {"score": "the sum of the parts"}
         if "dense" in row.parts:
-            factor = DENSE_WEIGHT if second else 1.0
+            factor = self.weights["dense"] if second else 1.0
             told["dense"] = {"cosine": row.parts["dense"] / factor, "factor": factor}
+        for name in (name for name in row.parts if name in self.beside):
+            told[name] = {"cosine": row.parts[name] / self.weights[name], "factor": self.weights[name]}
         if "lexical" in row.parts:
-            factor = self.lexical_factor(question) * (LEXICAL_SHARE if second else 1.0)
+            factor = self.lexical_factor(question) * (self.weights["lexical"] if second else 1.0)
             told["lexical"] = {
                 "bm25": row.parts["lexical"] / factor,
                 "factor": factor,

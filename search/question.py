@@ -4,8 +4,8 @@ Every edge comes through here, so a bad query, limit, mode or vector is refused 
 shell, the API and the pages.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,8 @@ class Question:
     """See ``search/diversity.py``."""
     pieces: "QueryPieces | None" = None
     """What the encoder makes of each piece of it; None where the mode has no use for it."""
+    beside: Mapping[str, Vector] = field(default_factory=dict)
+    """Encoder that was fit on the collection -> its vector of the query, which weighs beside attention."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ LATER = (
     "rankers",
     "calibrations",
     "collection_encoders",
+    "mixes",
     "judgement_sets",
     "judged_questions",
     "judgements",

@@ -32,7 +32,8 @@ from search.model import MODES
     default=",".join(MODES),
     show_default=True,
     help="Also: attention:simple, attention:trainable, attention:causal, attention:multihead, dense:raw, "
-    "transformer, and the encoders that are fit on a collection (`xunyi encoders`).",
+    "transformer, the encoders that are fit on a collection (`xunyi encoders`), and mix: attention with all "
+    "of these beside it, cross-validated.",
 )
 @click.option("--encoder", metavar="NAME", help="Model of the scratch collection.")
 @click.option("--by", "group_by", metavar="FIELD", help="Also measure by a field of queries.jsonl.")
@@ -130,6 +131,8 @@ def _as_dict(found: Evaluation) -> dict[str, Any]:
         del told["p_values"]
     if not found.trained:
         del told["trained"]
+    if not found.mixed:
+        del told["mixed"]
     return told
 
 

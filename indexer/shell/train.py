@@ -1,6 +1,6 @@
 """``xunyi train``: what a collection can learn from its own texts, or from judged questions."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,29 +14,34 @@ from indexer.fitted import checked_options
 from indexer.fitting import fit
 from indexer.learning import checked_kind
 from indexer.learning import train as run_training
-from indexer.records import FitSummary, TrainingSummary
+from indexer.mixing import back_to_usual, train_mix
+from indexer.records import FitSummary, MixSummary, TrainingSummary
+from indexer.service import Service
 from indexer.shell import options
 from indexer.store.tasks import Canceled
+from indexer.training_tasks import Note
 from search.child import Step
 from search.encoders.fitted.catalog import OF_FIELDS
 from search.encoders.fitted.features import KINDS as FIELD_KINDS
 from search.errors import InvalidInput
-from search.evaluation.judged import read_judgements
+from search.evaluation.judged import Judged, read_judgements
 from search.ranking.learned import KINDS
 
 STOPPED = 1
 ATTENTION = "attention"
+MIX, USUAL = "mix", "usual"
 
 
 @click.command()
 @click.argument("what", metavar="WHAT")
-@click.option("--kind", metavar="KIND", help=f"Of attention, one of: {', '.join(KINDS)}.")
+@click.option("--kind", metavar="KIND", help=f"Of attention, one of: {', '.join(KINDS)}; of mix: {USUAL}.")
 @options.collection_option
 @click.option(
     "--judgements",
     metavar="DIR",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Attention learns from queries.jsonl and qrels.tsv (keys of documents) instead of the texts.",
+    help="Attention learns from queries.jsonl and qrels.tsv (keys of documents) instead of the texts; a mix "
+    "needs them.",
 )
 @click.option(
     "--field",
@@ -62,35 +67,20 @@ def train(
     as_json: bool,
     home: str | None,
 ) -> int:
-    """Fit an encoder (WHAT is its name, such as lsi) on a collection, or train its attention.
+    """Fit an encoder (WHAT is its name, such as lsi) on a collection, or train its attention or mix.
 
     `xunyi train attention --kind KIND` learns how words attend and uses that if a held-out test finds it
     better; `--kind simple` goes back.  `xunyi train NAME` fits the encoder NAME on the collection's own
     passages; `xunyi search --encoder NAME` then searches by it.  `xunyi train features --field
     price:number:2 --field tags:tags` makes a vector of each document's fields, which `xunyi similar
-    --encoder features` compares.
+    --encoder features` compares.  `xunyi train mix --judgements DIR` fits what these encoders, meaning and
+    words weigh beside attention; `--kind usual` goes back.
     """
-    judged, declared = None, [field_of(given) for given in fields]
-    if what == ATTENTION:
-        if kind is None:
-            raise InvalidInput(f"say which kind of attention: --kind, one of {', '.join(KINDS)}")
-        if learn_on:
-            raise InvalidInput("attention always learns anew; leave --continue out")
-        checked_kind(kind)
-        if fields:
-            raise InvalidInput("--field goes with: xunyi train features")
-        judged = None if judgements is None else read_judgements(judgements)
-    else:
-        checked_options(checked_encoder(what), declared)
-        if kind is not None or judgements is not None:
-            raise InvalidInput("--kind and --judgements go with: xunyi train attention")
+    declared = [field_of(given) for given in fields]
+    judged = _checked(what, kind, judgements, declared, learn_on)
     with options.service(home) as service, bar(options.errors_console) as note:
         try:
-            summary: TrainingSummary | FitSummary = (
-                fit(service, collection, what, seed, note, learn_on=learn_on, fields=declared)
-                if kind is None
-                else run_training(service, collection, kind, seed, judged, note)
-            )
+            summary = _run(service, collection, what, kind, seed, judged, note, declared, learn_on)
         except Canceled:
             options.tell("the training was canceled; nothing has changed")
             return STOPPED
@@ -98,6 +88,8 @@ def train(
         options.print_json(summary)
     elif isinstance(summary, FitSummary):
         print_fit(summary)
+    elif isinstance(summary, MixSummary):
+        print_mix(summary)
     else:
         print_summary(summary)
     return 0
@@ -119,6 +111,58 @@ def field_of(given: str) -> dict[str, Any]:
             f"a kind is one of: {', '.join(FIELD_KINDS)}"
         )
     return {"name": name, "kind": kind, "weight": weight}
+
+
+def _checked(
+    what: str,
+    kind: str | None,
+    judgements: Path | None,
+    declared: Sequence[Mapping[str, Any]],
+    learn_on: bool,
+) -> Judged | None:
+    """Return the judged questions, where there are any; raise ``InvalidInput`` for a wrong use."""
+    if what in (ATTENTION, MIX):
+        if learn_on:
+            raise InvalidInput(f"{what} always learns anew; leave --continue out")
+        if declared:
+            raise InvalidInput("--field goes with: xunyi train features")
+    if what == ATTENTION:
+        if kind is None:
+            raise InvalidInput(f"say which kind of attention: --kind, one of {', '.join(KINDS)}")
+        checked_kind(kind)
+    elif what == MIX:
+        if kind not in (None, USUAL):
+            raise InvalidInput(f"a mix has no kind {kind!r}; leave --kind out, or choose {USUAL}")
+        if (judgements is None) == (kind is None):
+            raise InvalidInput(
+                "say what the mix is to be fitted on: --judgements DIR, with queries.jsonl and qrels.tsv; or "
+                f"--kind {USUAL}, to go back to the usual mix"
+            )
+    else:
+        checked_options(checked_encoder(what), declared)
+        if kind is not None or judgements is not None:
+            raise InvalidInput(f"--kind and --judgements go with: xunyi train {ATTENTION}, xunyi train {MIX}")
+    return None if judgements is None else read_judgements(judgements)
+
+
+def _run(
+    service: Service,
+    collection: str,
+    what: str,
+    kind: str | None,
+    seed: int,
+    judged: Judged | None,
+    note: Note,
+    declared: Sequence[Mapping[str, Any]],
+    learn_on: bool,
+) -> TrainingSummary | FitSummary | MixSummary:
+    if what == MIX:
+        if judged is None:
+            return back_to_usual(service, collection)
+        return train_mix(service, collection, judged, seed, note)
+    if kind is None:
+        return fit(service, collection, what, seed, note, learn_on=learn_on, fields=declared)
+    return run_training(service, collection, kind, seed, judged, note)
 
 
 @contextmanager
@@ -158,6 +202,30 @@ def print_fit(summary: FitSummary) -> None:
     console.print(
         f"use it: xunyi {asking} --encoder {summary.encoder} -c {summary.collection} ...", markup=False
     )
+
+
+def print_mix(summary: MixSummary) -> None:
+    """Print what the fit of a mix came to, with the weights of every fold."""
+    console = options.Output(highlight=False)
+    if summary.ndcg_before is not None:
+        console.print(
+            f"{summary.collection}: a mix was fitted on {summary.questions} judged questions "
+            f"({summary.seconds:.0f} s)",
+            markup=False,
+        )
+        for number, fold in enumerate(summary.folds, start=1):
+            console.print(f"fold {number}: {_weights(fold)}", markup=False, style="dim")
+        console.print(
+            f"nDCG@10 on questions held out of the fit: usual mix {summary.ndcg_before:.4f}, mix "
+            f"{summary.ndcg_after:.4f}, p = {summary.p_value:.4f}",
+            markup=False,
+        )
+    console.print(summary.reason, markup=False)
+    console.print(f"in use: {_weights(summary.in_use)}", markup=False)
+
+
+def _weights(weights: Mapping[str, float]) -> str:
+    return ", ".join(["attention 1", *(f"{name} {weight:.3f}" for name, weight in weights.items())])
 
 
 def print_summary(summary: TrainingSummary) -> None:

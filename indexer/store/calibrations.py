@@ -7,7 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from indexer.store import rankers
+from indexer.store import mixes, rankers
 from indexer.store.collections import Collection, lock
 from indexer.store.tables import CalibrationRow
 from search.encoders.base import Language
@@ -42,7 +42,9 @@ _OF_COLLECTION = _COLUMNS.where(CalibrationRow.collection_id == sa.bindparam("co
 def made_of(connection: Connection, found: Collection, codec: str) -> str:
     """Return what a calibration of a collection would be made of now."""
     learned = rankers.in_use(connection, found)
-    return f"{METHOD} {codec} {learned.fingerprint[:16] if learned else 'simple'}"
+    mix = mixes.in_use(connection, found)
+    beside = f" mix {mix.id}" if mix else ""
+    return f"{METHOD} {codec} {learned.fingerprint[:16] if learned else 'simple'}{beside}"
 
 
 def of_collection(connection: Connection, collection: Collection) -> Mapping[str, StoredCalibration]:

@@ -331,6 +331,26 @@ class RankerRow(Base):
     created_at: Mapped[datetime]
 
 
+class MixRow(Base):
+    """What weighs beside attention by judged questions; without one ``in_use`` it is the usual mix."""
+
+    __tablename__ = "mixes"
+    __table_args__ = (Index(None, "collection_id"), AUTOINCREMENT)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"))
+    weights: Mapped[dict[str, Any]]
+    """Part (meaning, words, encoders fit on the collection) -> what it weighs."""
+    made_of: Mapped[dict[str, Any]]
+    """Fingerprints of these encoders, of the collection's own and of its attention."""
+    figures: Mapped[dict[str, Any]]
+    """What its held-out test found."""
+    adopted: Mapped[bool] = mapped_column(Boolean)
+    """Whether that test let it into use."""
+    in_use: Mapped[bool] = mapped_column(Boolean)
+    created_at: Mapped[datetime]
+
+
 class CalibrationRow(Base):
     """What is usual in a collection for questions of one language that it has no answer to."""
 

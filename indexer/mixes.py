@@ -1,0 +1,85 @@
+"""The fitted mix of a collection: what weighs beside attention in a search, and whether it still may.
+
+Weights hold for what they were fitted with.  Where one of the encoders was fit again or removed, or the
+attention or the collection's own encoder is another one now, the usual mix ranks, and answers say so.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from sqlalchemy.engine import Connection
+
+from indexer.fitted import reads_fields
+from indexer.models import Models
+from indexer.store import collections, mixes, rankers
+from indexer.store.collections import Collection
+from search.attending import WEIGHTS
+from search.question import Question, query_vector
+from search.ranking.learned import SIMPLE
+
+OWN, ATTENTION = "transformer", "attention"
+"""What the fingerprints of the collection's own encoder and of its attention are noted under."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """What weighs beside attention."""
+
+    weights: Mapping[str, float] = field(default_factory=lambda: WEIGHTS)
+    """Part -> what it weighs; see ``search/attending.py``."""
+    encoders: Mapping[str, Collection] = field(default_factory=dict)
+    """Encoder -> the collection seen through it."""
+    problem: str | None = None
+    """Why a fitted mix is out of use, where one is."""
+    id: int | None = None
+    """Of its row."""
+
+    def same(self, other: "Mix") -> bool:
+        """Return whether this is the other, whatever has come to the collection in between."""
+        return (self.id, self.problem) == (other.id, other.problem)
+
+
+USUAL = Mix()
+
+
+def of_collection(connection: Connection, found: Collection) -> Mix:
+    """Return what ranks a collection beside attention."""
+    stored = mixes.in_use(connection, found)
+    if stored is None:
+        return USUAL
+    seen = complete_encoders(connection, found)
+    mixed = {name: seen[name] for name in stored.weights if name in seen}
+    now = made_of(connection, found, mixed)
+    changed = [name for name, fingerprint in stored.made_of.items() if now.get(name) != fingerprint]
+    if not changed:
+        return Mix(stored.weights, mixed, id=stored.id)
+    return Mix(
+        problem=f"the fitted mix is out of use (changed since: {', '.join(changed)}); the usual one ranks "
+        f"until `xunyi train mix -c {found.name} --judgements DIR` fits it again"
+    )
+
+
+def complete_encoders(connection: Connection, found: Collection) -> dict[str, Collection]:
+    """Return the encoders fit on a collection that searches can use, by name."""
+    seen = collections.encoders_of(connection, found)
+    return {
+        each.encoder: each
+        for each in seen
+        if each.complete and each.kind != "transformer" and not reads_fields(each)
+    }
+
+
+def made_of(connection: Connection, found: Collection, encoders: Mapping[str, Collection]) -> dict[str, str]:
+    """Return the fingerprints of everything that weights are fitted with."""
+    learned = rankers.in_use(connection, found)
+    return {
+        OWN: found.fingerprint,
+        ATTENTION: learned.fingerprint if learned else SIMPLE,
+        **{name: seen.fingerprint for name, seen in encoders.items()},
+    }
+
+
+def asked(question: Question, encoders: Mapping[str, Collection], models: Models) -> Question:
+    """Return a question that further encoders have read, too."""
+    read = {name: query_vector(question.text, models.encoder_of(seen)) for name, seen in encoders.items()}
+    return replace(question, beside=read)
