@@ -1,5 +1,6 @@
 """``xunyi evaluate`` and ``xunyi judgements`` on a collection: the figures are those of the folder."""
 
+import io
 import json
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from indexer import evaluation_tasks
 from indexer.cli import run
 from indexer.evaluation_records import JudgedQuestion
-from indexer.records import NewDocument
+from indexer.records import NewDocument, UploadedFile
 from indexer.service import Service
 from indexer.settings import Settings
 from indexer.worker import Worker
@@ -201,6 +202,7 @@ def test_a_task_that_is_stopped_goes_on_with_the_system_it_had_not_stored(servic
 
 def test_uploads_are_taken_between_questions_and_a_cancel_ends_it(service):
     task = service.evaluations.enqueue("birds", "mine", ["lexical", "dense"])
+    uploads = []
 
     class Busy(Worker):
         def _between(self):
@@ -208,7 +210,11 @@ def test_uploads_are_taken_between_questions_and_a_cancel_ends_it(service):
 
             def note(step):
                 if (step.name, step.number) == ("lexical", 2):
-                    service.put_document("birds", NewDocument("gull", "A gull nests on the roof."))
+                    uploads.append(
+                        service.upload("birds", [UploadedFile("gull.txt", io.BytesIO(b"A gull."))])
+                    )
+                if (step.name, step.number) == ("lexical", 3):
+                    assert service.task(uploads[0].id).state == "succeeded"
                 if (step.name, step.number) == ("dense", 2):
                     service.cancel_task(task.id)
                 inner(step)
@@ -217,5 +223,6 @@ def test_uploads_are_taken_between_questions_and_a_cancel_ends_it(service):
 
     worked(service, Busy)
     assert service.task(task.id).state == "canceled"
+    assert service.document("birds", "gull.txt").text == "A gull."
     (run,) = service.evaluations.newest("birds")
     assert run.system == "lexical" and run.last_change_number == run.change_number + 1
