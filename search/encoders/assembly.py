@@ -21,6 +21,7 @@ from search.encoders.fidelity import Fidelity, measure, refuse_unfaithful
 from search.encoders.model_input import ModelInput
 from search.encoders.onnx_runtime import Graph, pooled
 from search.encoders.prepared import GRAPH, Means, Settings, write_prepared
+from search.encoders.rounding import round_weights
 from search.encoders.source_model import SourceModel
 from search.encoders.taming import tamed
 from search.encoders.tokenization import TOKENIZER_FILES, open_tokenizer
@@ -50,7 +51,8 @@ def assemble(
     settings = _settings(source, folder)
     reader = ModelInput(folder, settings)
     announce(EXPORTING)
-    fit_for_int8 = tamed(source.transformer, _typical_inputs(reader, source.languages))
+    typical = _typical_inputs(reader, source.languages)
+    fit_for_int8 = round_weights(tamed(source.transformer, typical), typical)
     exported = scratch / "exported.onnx"
     export_graph(with_int8_vocabulary(fit_for_int8), exported)
     announce(QUANTISING)

@@ -26,6 +26,8 @@ from search.artifacts import DamagedArtifact, Description, seal, verify_sealed
 from search.encoders.base import Language, Role
 from search.encoders.tokenization import TokenizerKind
 
+# Of the folder, not of how its weights were made: a folder of another format is replaced, and with it goes
+# the model that stored vectors were made by.
 FORMAT = 5
 CONFIG, MEANS, GRAPH = "config.json", "means.safetensors", "model.onnx"
 

@@ -48,7 +48,17 @@ def tamed(transformer: torch.nn.Module, texts: Sequence[Sequence[int]]) -> torch
     return copy
 
 
-class _Smoothed(torch.nn.Module):  # type: ignore[misc]  # torch is not followed
+class Tamed(torch.nn.Module):  # type: ignore[misc]  # torch is not followed
+    """A linear layer that ``tamed`` put in place of another."""
+
+    weight: torch.nn.Parameter
+
+    def multiplied(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return what an error of ``weight`` is multiplied by in the layer's output, a row per token."""
+        raise NotImplementedError
+
+
+class _Smoothed(Tamed):
     """``x Wᵀ + b`` as ``(x / f) (W f)ᵀ + b`` with a factor per input channel."""
 
     def __init__(self, linear: Any, factors: torch.Tensor, inverse: torch.Tensor) -> None:
@@ -58,17 +68,24 @@ class _Smoothed(torch.nn.Module):  # type: ignore[misc]  # torch is not followed
         self.weight = torch.nn.Parameter(linear.weight * factors)
         self.bias = linear.bias
 
+    def multiplied(self, inputs: torch.Tensor) -> torch.Tensor:
+        return inputs * self.inverse
+
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        return functional.linear(inputs * self.inverse, self.weight, self.bias)
+        return functional.linear(self.multiplied(inputs), self.weight, self.bias)
 
 
-class _TokenScaled(torch.nn.Module):  # type: ignore[misc]  # torch is not followed
+class _TokenScaled(Tamed):
     """``x Wᵀ + b`` as ``((x / m) Wᵀ) m + b`` with the largest magnitude ``m`` of each token."""
 
     def __init__(self, linear: Any) -> None:
         super().__init__()
         self.weight = linear.weight
         self.bias = linear.bias
+
+    def multiplied(self, inputs: torch.Tensor) -> torch.Tensor:
+        # The token's scale is divided out before the product and multiplied in after it.
+        return inputs
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         largest = inputs.abs().amax(dim=-1, keepdim=True).clamp_min(SMALLEST)

@@ -127,6 +127,15 @@ def test_another_format_is_not_taken(prepared_copy):
         )
 
 
+def test_a_whole_model_that_was_made_in_another_way_is_kept(prepared_copy, minilm):
+    # Collections of its data folder hold its vectors, and it could not be made again.
+    other = resealed(prepared_copy, "model.onnx", lambda data: data + b" ")
+    assert other.fingerprint != minilm.fingerprint
+    steps = []
+    assert prepare("minilm-en", prepared_copy.parent, steps.append).fingerprint == other.fingerprint
+    assert steps == []
+
+
 def test_a_killed_preparation_is_told_and_leaves_no_trace_behind(tmp_path):
     """A local model with CLS pooling; the child is killed once, then it is prepared."""
     source = tmp_path / "own-model"
