@@ -207,8 +207,7 @@ class Training:
 
     def run(self, use: bool) -> TrainingSummary:
         """Learn, test, and note the result."""
-        asked = self._judged_questions(self._judged) if self._judged else self._own_questions()
-        learned, held_out = self._parted(asked)
+        learned, held_out = self._parted(self.questions())
         folder = f"{self._kind}-{uuid4().hex[:16]}"
         with tempfile.TemporaryDirectory(prefix=".lessons-", dir=self._folder) as scratch:
             lessons = self._write_lessons(Path(scratch), learned)
@@ -233,6 +232,10 @@ class Training:
         return replace(summary, in_use=self._kind if used else self._used_kind, fingerprint=fingerprint)
 
     # Questions
+
+    def questions(self) -> list[Asked]:
+        """Return the judged questions, else those that the texts ask of themselves."""
+        return self._judged_questions(self._judged) if self._judged else self._own_questions()
 
     def _judged_questions(self, judged: Judged) -> list[Asked]:
         with self._service.database.read() as connection:
@@ -295,6 +298,14 @@ class Training:
                 questions=len(asked),
             )
         return learned, held_out
+
+    def parted(self) -> tuple[list[Asked], list[Asked]]:
+        """Return the questions to learn from, and those held out, which other documents answer.
+
+        Raises:
+            InvalidInput: there are too few.
+        """
+        return self._parted(self.questions())
 
     # Lessons
 
