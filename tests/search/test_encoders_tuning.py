@@ -134,6 +134,7 @@ def test_it_learns_and_leaves_vocabulary_and_lower_layers_alone(
     assert changed
     assert all(name.startswith("encoder.layer.2.") for name in changed)
     assert not source.transformer.training
+    assert source.transformer.embeddings.word_embeddings.weight.grad is None  # nor is time lost on it
 
 
 def test_half_of_what_was_learned_is_kept(torch, training, source, lessons, checkpoint, plan, monkeypatch):
