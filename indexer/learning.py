@@ -140,8 +140,7 @@ class Training:
 
     def run(self, use: bool) -> TrainingSummary:
         """Learn, test, and note the result."""
-        asked = self._asking.judged_questions(self._judged) if self._judged else self._asking.own_questions()
-        learned, held_out = self._parted(asked)
+        learned, held_out = self.parted()
         folder = f"{self._kind}-{uuid4().hex[:16]}"
         with tempfile.TemporaryDirectory(prefix=".lessons-", dir=self._folder) as scratch:
             lessons = self._write_lessons(Path(scratch), learned)
@@ -185,6 +184,16 @@ class Training:
                 questions=len(asked),
             )
         return learned, held_out
+
+    def parted(self) -> tuple[list[Asked], list[Asked]]:
+        """Return the questions to learn from, and those held out, which other documents answer.
+
+        Raises:
+            InvalidInput: there are too few.
+        """
+        if self._judged:
+            return self._parted(self._asking.judged_questions(self._judged))
+        return self._parted(self._asking.own_questions())
 
     # Lessons
 

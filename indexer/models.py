@@ -10,17 +10,26 @@ from threading import Lock
 
 from indexer.fitted import FittedEncoders
 from indexer.store.collections import Collection
+from indexer.tuned import TunedModels
 from search.child import Step
 from search.encoders.base import Encoder, Transformer
 from search.encoders.catalog import open_encoder
+from search.encoders.names import tuned_folder_name
 from search.errors import EncoderMismatch
 
 
 class Models:
     """Opens encoders by name and keeps them; safe for several threads."""
 
-    def __init__(self, folder: Path, progress: Callable[[Step], None], fitted: FittedEncoders) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        progress: Callable[[Step], None],
+        fitted: FittedEncoders,
+        tuned: TunedModels,
+    ) -> None:
         self.fitted = fitted
+        self.tuned = tuned
         self._folder = folder
         self._progress = progress
         self._opened: dict[str, Transformer] = {}
@@ -39,8 +48,13 @@ class Models:
             return opened
         with self._locks[name]:
             if name not in self._opened:
-                self._opened[name] = open_encoder(name, self._folder, self._progress)
+                self._opened[name] = self._open(name)
             return self._opened[name]
+
+    def _open(self, name: str) -> Transformer:
+        if tuned_folder_name(name) is not None:
+            return self.tuned.open(name)
+        return open_encoder(name, self._folder, self._progress)
 
     def encoder_of(self, seen: Collection) -> Encoder:
         """Return the encoder that a collection is seen through; see ``transformer_of``."""

@@ -57,6 +57,7 @@ from indexer.store.filters import compile_filter
 from indexer.store.passages import StoredPassages
 from indexer.store.schema import open_database
 from indexer.store.sessions import Database
+from indexer.tuned import TunedModels
 from search.child import Step
 from search.encoders.catalog import DEFAULT_ENCODER
 from search.encoders.fitted.word_vectors import WordVectors
@@ -115,7 +116,8 @@ class Service:
     def models(self) -> Models:
         """The encoders that this process has opened."""
         fitted = FittedEncoders(self.settings.encoders_folder, self.analyzer)
-        return Models(self.settings.models_folder, self._progress, fitted)
+        tuned = TunedModels(self.settings.tuned_folder)
+        return Models(self.settings.models_folder, self._progress, fitted, tuned)
 
     @cached_property
     def _searching(self) -> Searching:
@@ -323,6 +325,8 @@ class Service:
             for seen in mine:
                 collections.remove_encoder(connection, seen, seen.encoder_id)
             unused = collections.drop_unused_encoders(connection)
+        with self.database.read() as connection:
+            self.models.tuned.sweep(connection, found.id)
         self._searching.forget(found)
         self.models.fitted.drop({folder_name(*each) for each in unused})
 
@@ -334,6 +338,8 @@ class Service:
             learned = rankers.folders(connection, found)
             collections.delete(connection, found)
             unused = collections.drop_unused_encoders(connection)
+        with self.database.read() as connection:
+            self.models.tuned.sweep(connection)
         self._searching.forget(found)
         for folder in learned:
             shutil.rmtree(self.settings.rankers_folder / folder, ignore_errors=True)

@@ -51,6 +51,11 @@ class Settings:
         return self.home / "encoders"
 
     @property
+    def tuned_folder(self) -> Path:
+        """Transformers that were fine-tuned on collections, one prepared folder each."""
+        return self.home / "tuned"
+
+    @property
     def caches_folder(self) -> Path:
         """Generations and lexical indexes; all of it can be thrown away at any time."""
         return self.home / "caches"

@@ -24,6 +24,7 @@ from indexer.store import collections, own_encoder, passages
 from indexer.store.collections import Collection
 from indexer.store.own_encoder import ENCODING, FOLDING, PREPARING, STEPS, TESTING
 from indexer.training_tasks import POLL_SECONDS, Note, alone, as_task, noted
+from indexer.tuning import TunedModel, tune
 from search.child import Step
 from search.errors import CacheLocked, InvalidInput
 from search.evaluation.judged import Judged
@@ -47,6 +48,7 @@ def switch(
     judged: Judged | None = None,
     note: Note = lambda _: None,
     *,
+    tuned: TunedModel | None = None,
     force: bool = False,
     task: int | None = None,
 ) -> SwitchSummary:
@@ -60,6 +62,8 @@ def switch(
         encoder: its name, as for a new collection.
         judged: questions and the keys of documents that answer them; None for the texts' own questions.
         note: told about every step; may raise to stop, and another time it goes on from there.
+        tuned: the encoder, where it was fine-tuned on the collection: it is tested by the questions that were
+            held out, and has to gain.
         force: adopt it however its test comes out.
         task: which a worker has taken; None to make one.
 
@@ -74,8 +78,34 @@ def switch(
         found = collections.get(connection, collection)
     own_encoder.check_other(found, encoder)
     with alone(service, note), _steps(service, found, note, task) as step:
-        summary = Switching(service, found, encoder, judged, step).run(force)
+        summary = Switching(service, found, encoder, judged, step, tuned).run(force)
     return replace(summary, seconds=perf_counter() - started)
+
+
+def fine_tune(
+    service: Service,
+    collection: str,
+    judged: Judged | None = None,
+    seed: int = 0,
+    note: Note = lambda _: None,
+) -> SwitchSummary:
+    """Fine-tune the Transformer of a collection, and make it the collection's own if that gains.
+
+    It is tested by questions that it has not learned from, which other documents answer.
+
+    Raises:
+        InvalidInput: there are too few texts or judged questions, or the model that this makes is in use.
+        UnknownCollection, ModelUnavailable, ModelRefused, StorageFull, Canceled: see ``tune`` and ``switch``.
+    """
+    tuned = tune(service, collection, judged, seed, note)
+    with service.database.read() as connection:
+        found = collections.get(connection, collection)
+    if found.encoder == tuned.name:
+        raise InvalidInput(
+            f"{found.name!r} is read by {tuned.name} already, which was fine-tuned on just this; judge more "
+            "questions, store more documents, or choose another --seed"
+        )
+    return switch(service, collection, tuned.name, judged, note, tuned=tuned)
 
 
 def _steps(service: Service, found: Collection, note: Note, task: int | None) -> AbstractContextManager[Note]:
@@ -88,12 +118,19 @@ class Switching:
     """One switch of one collection."""
 
     def __init__(
-        self, service: Service, found: Collection, encoder: str, judged: Judged | None, step: Note
+        self,
+        service: Service,
+        found: Collection,
+        encoder: str,
+        judged: Judged | None,
+        step: Note,
+        tuned: TunedModel | None,
     ) -> None:
         self._service = service
         self._found = found
         self._encoder = encoder
         self._judged = judged
+        self._tuned = tuned
         self._step = step
 
     def run(self, force: bool) -> SwitchSummary:
@@ -141,8 +178,7 @@ class Switching:
     def _tested(self, seen: Collection, force: bool) -> SwitchSummary:
         """Compare both encoders by the way people search: attention over what each of them finds."""
         asking = [Asking(self._service, each, np.random.default_rng(0)) for each in (self._found, seen)]
-        asked = asking[0].judged_questions(self._judged) if self._judged else asking[0].own_questions()
-        asked = asked[:TESTED_MAX]
+        asked = self._questions(asking[0])[:TESTED_MAX]
         source = "judged questions whose answers are stored" if self._judged else "questions in its texts"
         summary = SwitchSummary(
             collection=self._found.name,
@@ -165,7 +201,8 @@ class Switching:
             )
         before, after = self._measured(asked, asking)
         means = [float(np.mean(list(values.values()))) for values in (before, after)]
-        adopted, reason = verdict(before, after, seen.encoder, self._found.encoder)
+        gain = self._tuned is not None
+        adopted, reason = verdict(before, after, seen.encoder, self._found.encoder, gain=gain)
         if force and not adopted:
             reason = f"{reason}; it was adopted all the same, as was asked for"
         return replace(
@@ -176,6 +213,11 @@ class Switching:
             ndcg_after=means[1],
             p_value=p_value(before, after),
         )
+
+    def _questions(self, asking: Asking) -> Sequence[Asked]:
+        if self._tuned is not None:
+            return self._tuned.held_out
+        return asking.judged_questions(self._judged) if self._judged else asking.own_questions()
 
     def _measured(self, asked: Sequence[Asked], asking: Sequence[Asking]) -> list[Mapping[str, float]]:
         rankers = [self._ranker(each) for each in asking]
@@ -206,17 +248,25 @@ class Switching:
 
 
 def verdict(
-    before: Mapping[str, float], after: Mapping[str, float], encoder: str, own: str
+    before: Mapping[str, float],
+    after: Mapping[str, float],
+    encoder: str,
+    own: str,
+    *,
+    gain: bool = False,
 ) -> tuple[bool, str]:
     """Return whether an encoder may take the place of the collection's own, and why, in a sentence.
 
-    It may unless it is worse by more than chance: who asks for it has reasons that no question tells.
+    It may unless it is worse by more than chance: who asks for it has reasons that no question tells.  One
+    that has no other reason than to answer better has to ``gain``.
     """
     gained = float(np.mean([after[each] - before[each] for each in before]))
     chance = p_value(before, after)
     figures = f"{MEASURE} on {len(before)} questions is {gained:+.4f} against {own} (p = {chance:.4f})"
     if gained < 0 and chance <= SIGNIFICANT:
         return False, f"{encoder} was not adopted: {figures}, which is worse by more than chance"
+    if gain and gained <= 0:
+        return False, f"{encoder} was not adopted: {figures}, which is no better"
     if gained > 0 and chance <= SIGNIFICANT:
         return True, f"{encoder} was adopted: {figures}, which is better by more than chance"
     word = "better" if gained > 0 else "worse" if gained < 0 else "different"

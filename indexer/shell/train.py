@@ -15,10 +15,13 @@ from indexer.fitting import fit
 from indexer.learning import checked_kind
 from indexer.learning import train as run_training
 from indexer.mixing import back_to_usual, train_mix
-from indexer.records import FitSummary, MixSummary, TrainingSummary
+from indexer.records import FitSummary, MixSummary, SwitchSummary, TrainingSummary
 from indexer.service import Service
 from indexer.shell import options
+from indexer.shell.switched import print_switch
+from indexer.store.collections import OWN
 from indexer.store.tasks import Canceled
+from indexer.switching import fine_tune
 from indexer.training_tasks import Note
 from search.child import Step
 from search.encoders.fitted.catalog import OF_FIELDS
@@ -40,8 +43,8 @@ MIX, USUAL = "mix", "usual"
     "--judgements",
     metavar="DIR",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Attention learns from queries.jsonl and qrels.tsv (keys of documents) instead of the texts; a mix "
-    "needs them.",
+    help="Attention and transformer learn from queries.jsonl and qrels.tsv (keys of documents) instead of "
+    "the texts; a mix needs them.",
 )
 @click.option(
     "--field",
@@ -74,7 +77,8 @@ def train(
     passages; `xunyi search --encoder NAME` then searches by it.  `xunyi train features --field
     price:number:2 --field tags:tags` makes a vector of each document's fields, which `xunyi similar
     --encoder features` compares.  `xunyi train mix --judgements DIR` fits what these encoders, meaning and
-    words weigh beside attention; `--kind usual` goes back.
+    words weigh beside attention; `--kind usual` goes back.  `xunyi train transformer` fine-tunes the
+    collection's own model, and switches to that if a test finds it better.
     """
     declared = [field_of(given) for given in fields]
     judged = _checked(what, kind, judgements, declared, learn_on)
@@ -86,6 +90,8 @@ def train(
             return STOPPED
     if as_json:
         options.print_json(summary)
+    elif isinstance(summary, SwitchSummary):
+        print_switch(summary)
     elif isinstance(summary, FitSummary):
         print_fit(summary)
     elif isinstance(summary, MixSummary):
@@ -121,28 +127,43 @@ def _checked(
     learn_on: bool,
 ) -> Judged | None:
     """Return the judged questions, where there are any; raise ``InvalidInput`` for a wrong use."""
-    if what in (ATTENTION, MIX):
-        if learn_on:
-            raise InvalidInput(f"{what} always learns anew; leave --continue out")
-        if declared:
-            raise InvalidInput("--field goes with: xunyi train features")
-    if what == ATTENTION:
-        if kind is None:
-            raise InvalidInput(f"say which kind of attention: --kind, one of {', '.join(KINDS)}")
-        checked_kind(kind)
-    elif what == MIX:
-        if kind not in (None, USUAL):
-            raise InvalidInput(f"a mix has no kind {kind!r}; leave --kind out, or choose {USUAL}")
-        if (judgements is None) == (kind is None):
-            raise InvalidInput(
-                "say what the mix is to be fitted on: --judgements DIR, with queries.jsonl and qrels.tsv; or "
-                f"--kind {USUAL}, to go back to the usual mix"
-            )
-    else:
+    if what not in JUDGED:
         checked_options(checked_encoder(what), declared)
         if kind is not None or judgements is not None:
-            raise InvalidInput(f"--kind and --judgements go with: xunyi train {ATTENTION}, xunyi train {MIX}")
+            others = ", ".join(f"xunyi train {each}" for each in JUDGED)
+            raise InvalidInput(f"--kind and --judgements go with: {others}")
+        return None
+    if learn_on:
+        raise InvalidInput(f"{what} always learns anew; leave --continue out")
+    if declared:
+        raise InvalidInput("--field goes with: xunyi train features")
+    JUDGED[what](kind, judgements is not None)
     return None if judgements is None else read_judgements(judgements)
+
+
+def _check_attention(kind: str | None, _: bool) -> None:
+    if kind is None:
+        raise InvalidInput(f"say which kind of attention: --kind, one of {', '.join(KINDS)}")
+    checked_kind(kind)
+
+
+def _check_mix(kind: str | None, judged: bool) -> None:
+    if kind not in (None, USUAL):
+        raise InvalidInput(f"a mix has no kind {kind!r}; leave --kind out, or choose {USUAL}")
+    if judged == (kind is not None):
+        raise InvalidInput(
+            "say what the mix is to be fitted on: --judgements DIR, with queries.jsonl and qrels.tsv; or "
+            f"--kind {USUAL}, to go back to the usual mix"
+        )
+
+
+def _check_own(kind: str | None, _: bool) -> None:
+    if kind is not None:
+        raise InvalidInput(f"--kind goes with: xunyi train {ATTENTION}, xunyi train {MIX}")
+
+
+JUDGED = {ATTENTION: _check_attention, MIX: _check_mix, OWN: _check_own}
+"""What can learn from judged questions -> what checks its --kind, told whether there are any."""
 
 
 def _run(
@@ -155,11 +176,13 @@ def _run(
     note: Note,
     declared: Sequence[Mapping[str, Any]],
     learn_on: bool,
-) -> TrainingSummary | FitSummary | MixSummary:
+) -> TrainingSummary | FitSummary | MixSummary | SwitchSummary:
     if what == MIX:
         if judged is None:
             return back_to_usual(service, collection)
         return train_mix(service, collection, judged, seed, note)
+    if what == OWN:
+        return fine_tune(service, collection, judged, seed, note)
     if kind is None:
         return fit(service, collection, what, seed, note, learn_on=learn_on, fields=declared)
     return run_training(service, collection, kind, seed, judged, note)

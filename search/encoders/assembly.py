@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,9 +39,16 @@ LIBRARIES = ("onnxruntime", "torch", "transformers", "sentence-transformers", "t
 
 
 def assemble(
-    name: str, source: SourceModel, folder: Path, scratch: Path, announce: Callable[[str], None]
+    name: str,
+    source: SourceModel,
+    folder: Path,
+    scratch: Path,
+    announce: Callable[[str], None],
+    facts: Mapping[str, Any] | None = None,
 ) -> None:
     """Fill the empty ``folder`` with the prepared form of ``source``; ``scratch`` takes files in between.
+
+    What else is known of the model, the ``facts``, is reported with its fidelity.
 
     Raises:
         StorageFull: there is too little room for the files in between.
@@ -48,7 +56,7 @@ def assemble(
     """
     check_room(folder, name, sum(tensor.nbytes for tensor in source.transformer.parameters()))
     (folder / TOKENIZER_FILES[source.tokenizer_kind]).write_bytes(source.tokenizer)
-    settings = _settings(source, folder)
+    settings = settings_of(source, folder)
     reader = ModelInput(folder, settings)
     announce(EXPORTING)
     typical = _typical_inputs(reader, source.languages)
@@ -64,7 +72,7 @@ def assemble(
     announce(AVERAGING)
     means = _means(graph, source.languages)
     versions = {library: version(library) for library in LIBRARIES}
-    report = {"origin": source.origin, "fidelity": asdict(fidelity), "versions": versions}
+    report = {"origin": source.origin, "fidelity": asdict(fidelity), "versions": versions, **(facts or {})}
     write_prepared(folder, name, settings, means, report)
 
 
@@ -81,7 +89,8 @@ def check_room(folder: Path, name: str, float32_bytes: int) -> None:
         )
 
 
-def _settings(source: SourceModel, folder: Path) -> Settings:
+def settings_of(source: SourceModel, folder: Path) -> Settings:
+    """Return the settings of ``source``, whose tokenizer lies in ``folder``."""
     tokenizer = open_tokenizer(source.tokenizer_kind, folder)
     longest_prompt = max(tokenizer.count(prompt) for prompt in source.prompts.values())
     special = len(source.begin_ids) + len(source.end_ids)

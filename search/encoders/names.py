@@ -2,6 +2,9 @@
 
 A name is one of ``SOURCES``, or the hub name (``owner/model``) or folder of a sentence-transformers
 model.  The catalog asks on behalf of the service, preparation's child process for itself.
+
+A model that was fine-tuned on a collection is ``tuned:<collection id>-<begin of its fingerprint>``.  It
+cannot be made of its name, so neither of them is asked for it.
 """
 
 import hashlib
@@ -21,6 +24,19 @@ SOURCES: Mapping[str, str] = {
 """Named models and what reads them; only preparation's child process imports the targets."""
 
 ANY_OTHER = "search.encoders.source_hub:from_hub_or_folder"
+
+_TUNED = re.compile(r"tuned:([0-9]{1,19}-[0-9a-f]{16})")
+
+
+def tuned_name(collection_id: int, fingerprint: str) -> str:
+    """Return what a model is called that was fine-tuned on a collection."""
+    return f"tuned:{collection_id}-{fingerprint[:16]}"
+
+
+def tuned_folder_name(name: str) -> str | None:
+    """Return the folder of a fine-tuned model; None where ``name`` is no such model's."""
+    matched = _TUNED.fullmatch(name)
+    return matched and matched[1]
 
 
 def check_name(name: str) -> None:

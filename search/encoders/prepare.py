@@ -71,7 +71,7 @@ def prepare_once(name: str, models_folder: Path, begin: Callable[[str], None]) -
             _remove(empty)
             empty.mkdir()
         begin(READING)
-        assemble(display_name(name), _load(name), aside, scratch, begin)
+        assemble(display_name(name), load_source(name), aside, scratch, begin)
         begin(STORING)
         _replace(folder, aside)
     finally:
@@ -79,7 +79,8 @@ def prepare_once(name: str, models_folder: Path, begin: Callable[[str], None]) -
         _remove(scratch)
 
 
-def _load(name: str) -> SourceModel:
+def load_source(name: str) -> SourceModel:
+    """Return the float32 model ``name``."""
     module, _, function = source_target(name).partition(":")
     source: SourceModel = getattr(import_module(module), function)(name)
     return source

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from itertools import product
 
 import numpy as np
 import pytest
@@ -303,3 +304,30 @@ def test_the_verdict_is_by_the_paired_test():
     adopted, reason = verdict(many, one_lost, "new", "old")
     assert adopted and "worse by no more than chance" in reason
     assert verdict(many, many, "new", "old")[0] is True
+    for after in (many, one_lost):
+        adopted, reason = verdict(many, after, "tuned", "old", gain=True)
+        assert not adopted and reason.startswith("tuned was not adopted") and "no better" in reason
+    assert verdict(one_lost, many, "tuned", "old", gain=True)[0] is True
+
+
+@pytest.mark.slow
+def test_a_model_fine_tuned_by_the_shell_is_switched_to_and_given_up(home, service, capsys):
+    for number, (bird, place) in enumerate(product(BIRDS, ("harbour", "garden", "cliff"))):
+        text = f"The {bird} sings at night. Once it came down to drink in the {place} by day {number}."
+        title = f"A {bird} near the {place}"
+        service.put_document("birds", NewDocument(f"{bird}-{place}", f"{text} Nobody saw it go.", title))
+    command = ["train", "transformer", "-c", "birds", "--home", str(home)]
+    assert run([*command, "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["before"] == OLD and summary["after"].startswith("tuned:1-")
+    assert summary["held_out"] >= 20 and 0 <= summary["p_value"] <= 1
+    tuned = summary["after"]
+    assert told(service)[tuned] == (summary["adopted"], False, True)
+    assert answer(service, encoder=tuned) != answer(service, encoder=OLD)
+    folder = home / "tuned" / tuned.removeprefix("tuned:")
+    assert folder.is_dir()
+    assert summary["adopted"] == (summary["ndcg_after"] > summary["ndcg_before"])
+    if summary["adopted"]:
+        assert run(["encoders", "rollback", "-c", "birds", "--home", str(home)]) == 0
+    assert run(["encoders", "--remove", tuned, "-c", "birds", "--home", str(home)]) == 0
+    assert told(service) == {OLD: (True, False, True)} and not folder.exists()

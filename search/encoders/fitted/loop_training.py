@@ -81,16 +81,29 @@ def learn(fit: Fit, kind: str, model: nn.Module, loss: Loss, examples: int, plan
         plan: epochs, batches and rates.
     """
     kept = checkpoint(fit, kind, asdict(plan))
+    learn_on(kept, fit.seed, fit.progress, model, loss, examples, plan)
+
+
+def learn_on(
+    kept: Checkpoint,
+    seed: int,
+    progress: Callable[[int, int], None],
+    model: nn.Module,
+    loss: Loss,
+    examples: int,
+    plan: Plan,
+) -> None:
+    """Do what ``learn`` does for a training that is no fit, from where its checkpoint stands."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=plan.rate, weight_decay=plan.decay)
-    generator = np.random.default_rng(fit.seed)
+    generator = np.random.default_rng(seed)
     reached = _resume(kept, model, optimizer, generator)
-    learned, held_out = _split(examples, fit.seed)
+    learned, held_out = _split(examples, seed)
     while reached.epoch < plan.epochs and reached.without_gain <= plan.patience:
-        fit.progress(reached.epoch, plan.epochs)
+        progress(reached.epoch, plan.epochs)
         _epoch(model, optimizer, loss, learned, generator, plan)
-        reached.judge(_validate(model, loss, held_out, fit.seed, plan.batch), model)
+        reached.judge(_validate(model, loss, held_out, seed, plan.batch), model)
         _keep(kept, reached, model, optimizer, generator)
-    fit.progress(plan.epochs, plan.epochs)
+    progress(plan.epochs, plan.epochs)
     model.load_state_dict(reached.parameters)
     model.eval()
 
