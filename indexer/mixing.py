@@ -8,7 +8,7 @@ than chance, do the weights that all questions together give come into use.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
@@ -57,6 +57,8 @@ class Looked:
     question: Question
     candidates: Candidates
     attention: NDArray[np.float64]
+    usual: NDArray[np.bool_]
+    """Which of the candidates are looked at where no further encoder takes part."""
     languages: LanguageView
     documents: Mapping[int, int]
     """Passage -> document."""
@@ -69,6 +71,13 @@ class Looked:
         """Return the best documents."""
         rows = best_of_groups(self.candidates.ids, self.table(weights), DEPTH, lambda _: self.documents)
         return [str(row.group) for row in rows]
+
+    def best_as_usual(self) -> list[str]:
+        """Return the best documents of a search as it is without a fitted mix."""
+        kept = self.usual
+        table = {name: column[kept] for name, column in self.candidates.table.items()}
+        candidates = Candidates(self.candidates.ids[kept], table, self.candidates.complete)
+        return replace(self, candidates=candidates, attention=self.attention[kept]).best(WEIGHTS)
 
     @property
     def unweighted(self) -> Mapping[str, NDArray[np.float64]]:
@@ -218,7 +227,10 @@ def _looked(
             raise ValueError("mode attention has pieces")
         evidence = attend(ranker, question.pieces, engine.rarity(question.terms), candidates.ids, states)
         documents = dict(engine.source.documents_of(ids))
-        return Looked(id, asked, question, candidates, evidence.scores(), engine.languages, documents)
+        alone = replace(engine, beside={}).candidates(replace(question, beside={}))
+        usual = np.isin(candidates.ids, alone.ids)
+        scores = evidence.scores()
+        return Looked(id, asked, question, candidates, scores, usual, engine.languages, documents)
 
     return service.at_one_state(found, look, encoders)
 
@@ -241,8 +253,8 @@ def cross_validated(looks: Sequence[Looked], seed: int, step: Note = lambda _: N
     for fold in range(FOLDS):
         folds.append(fitted([look for look in looks if fold_of[look.id] != fold]))
         step(Step(FITTING, fold + 1, FOLDS))
-    before = _gains(looks, lambda _: WEIGHTS)
-    return Validated(folds, fold_of, before, _gains(looks, lambda look: folds[fold_of[look.id]]))
+    before = _gains(looks, Looked.best_as_usual)
+    return Validated(folds, fold_of, before, _gains(looks, lambda look: look.best(folds[fold_of[look.id]])))
 
 
 def _folds(looks: Sequence[Looked], seed: int) -> dict[str, int]:
@@ -256,8 +268,8 @@ def _folds(looks: Sequence[Looked], seed: int) -> dict[str, int]:
     return {look.id: fold_of_group[look.asked.group] for look in looks}
 
 
-def _gains(looks: Sequence[Looked], weights: Callable[[Looked], Weights]) -> Gains:
+def _gains(looks: Sequence[Looked], best: Callable[[Looked], list[str]]) -> Gains:
     judgements = {
         look.id: {str(document): grade for document, grade in look.asked.answers.items()} for look in looks
     }
-    return by_query(judgements, {look.id: look.best(weights(look)) for look in looks})[MEASURE]
+    return by_query(judgements, {look.id: best(look) for look in looks})[MEASURE]
