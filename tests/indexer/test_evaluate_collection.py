@@ -181,13 +181,13 @@ def test_a_task_that_is_stopped_goes_on_with_the_system_it_had_not_stored(servic
     monkeypatch.setattr(evaluation_tasks, "opened", lambda *asked: begun.append(asked[2]) or put(*asked))
 
     class Stopped(Worker):
-        def _between(self):
+        def _minding_others(self):
             def note(step):
                 if (step.name, step.number) == ("dense", 3):
                     self.stop.set()
                 inner(step)
 
-            inner = super()._between()
+            inner = super()._minding_others()
             return note
 
     task = service.evaluations.enqueue("birds", "mine", ["lexical", "dense"])
@@ -200,13 +200,13 @@ def test_a_task_that_is_stopped_goes_on_with_the_system_it_had_not_stored(servic
     assert begun == ["lexical", "dense", "dense"]
 
 
-def test_uploads_are_taken_between_questions_and_a_cancel_ends_it(service):
+def test_uploads_are_taken_minding_others_questions_and_a_cancel_ends_it(service):
     task = service.evaluations.enqueue("birds", "mine", ["lexical", "dense"])
     uploads = []
 
     class Busy(Worker):
-        def _between(self):
-            inner = super()._between()
+        def _minding_others(self):
+            inner = super()._minding_others()
 
             def note(step):
                 if (step.name, step.number) == ("lexical", 2):

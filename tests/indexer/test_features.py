@@ -5,11 +5,11 @@ import json
 import pytest
 
 from indexer.cli import run
-from indexer.evaluating import checked_systems
 from indexer.fitting import fit
 from indexer.records import NewDocument
 from indexer.service import Service
 from indexer.settings import Settings
+from indexer.systems import checked_systems
 from indexer.worker import Worker
 from search.errors import InvalidInput
 from search.model import SearchRequest, SimilarRequest
@@ -91,7 +91,7 @@ def test_a_question_in_words_is_refused_and_so_is_its_evaluation(service):
         with pytest.raises(InvalidInput, match="features has no words"):
             service.search("cellar", SearchRequest("red wine", mode=mode, encoder="features"))
     with pytest.raises(InvalidInput, match="answers no questions"):
-        checked_systems("lexical,features")
+        checked_systems(["lexical", "features"])
     with pytest.raises(InvalidInput, match="lsi reads words and takes none"):
         service.fit_encoder("cellar", "lsi", fields=FIELDS)
     with pytest.raises(InvalidInput, match="1 to 50 declared fields"):

@@ -24,7 +24,7 @@ def features(folder, documents, *fields):
     passages = [LearningPassage(number, "", written(one)) for number, one in enumerate(documents)]
     given = [dict(zip(("name", "kind", "weight"), field, strict=False)) for field in fields]
     folder.mkdir(exist_ok=True)
-    fit_features(Fit(passages, None, 0, folder, folder, None, lambda *_: None, {"fields": given}))
+    fit_features(Fit(passages, None, 0, folder, folder, None, lambda *_: None, options={"fields": given}))
     return open_features(folder, Analyzer())
 
 
