@@ -68,7 +68,7 @@ def run(options: Options) -> Outcome:
 
 
 def _made(options: Options, home: Any) -> None:
-    """Make the home, or bring one that is there back to the default model alone."""
+    """Make the home, or bring one that is there back to the default model alone, with nothing left to do."""
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "models").exists():
         (home / "models").symlink_to(options.models)
@@ -82,6 +82,9 @@ def _made(options: Options, home: Any) -> None:
             now = home_100k.collection_now(service)
             service.keeper.follow(now)
             service.keeper.fold(now, service.models.encoder_of(now))
+    for task in service.tasks(home_100k.COLLECTION):
+        if task.state in ("enqueued", "processing"):
+            service.cancel_task(task.id)
     for info in service.encoders(home_100k.COLLECTION):
         if not info.own:
             if info.name != OTHER:
