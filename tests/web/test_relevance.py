@@ -164,7 +164,8 @@ def test_judged_answers_have_their_say_and_keep_it(settings, service, capsys):
     arguments = ["calibrate", "-c", "demo", "--home", str(settings.home), "--json"]
     assert run([*arguments, "--judgements", str(CORPUS)]) == 0
     refined = json.loads(capsys.readouterr().out)["calibrations"]
-    assert all(0.3 < one["level"] < 0.9 for one in refined.values())
+    levels = [one["level"] for one in refined.values()]
+    assert 0.3 < min(levels) < 0.9 and max(levels) <= 0.9  # judged answers only ever lower them
     with service.database.read() as connection:
         found = collections.get(connection, "demo")
         stored = calibrations.of_collection(connection, found)
