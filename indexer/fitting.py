@@ -12,7 +12,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -33,7 +33,7 @@ from indexer.service import Service
 from indexer.store import collections, later_vectors, passages
 from indexer.store.collections import Collection
 from indexer.store.field_inputs import learning_fields
-from indexer.training_tasks import Note, alone, as_task, noted
+from indexer.training_tasks import Note, alone, steps_of_task
 from search.artifacts import DamagedArtifact, fingerprint_of, publish
 from search.child import Killed, Step
 from search.encoders.fitted.base import SparseEncoder
@@ -135,7 +135,7 @@ def _fit(
     started = perf_counter()
     with service.database.read() as connection:
         found = collections.get(connection, collection)
-    with alone(service, note), _steps(service, found, note, task) as step:
+    with alone(service, note), steps_of_task(service, found, STEPS, note, task) as step:
         seen, unchanged = Fitting(service, found, wanted, step).run()
     return FitSummary(
         collection=found.name,
@@ -146,12 +146,6 @@ def _fit(
         unchanged=unchanged,
         seconds=perf_counter() - started,
     )
-
-
-def _steps(service: Service, found: Collection, note: Note, task: int | None) -> AbstractContextManager[Note]:
-    if task is None:
-        return as_task(service, found, STEPS, note)
-    return nullcontext(noted(service, task, STEPS, note))
 
 
 class Fitting:

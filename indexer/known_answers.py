@@ -4,7 +4,7 @@ Judged questions, or else questions that the texts ask of themselves (``text_que
 from them, and whatever is to come into use is tested by them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,7 @@ from search.encoders.base import TokenEncoder, token_encoder
 from search.engine import Engine
 from search.errors import InvalidInput
 from search.evaluation.judged import Judged
+from search.evaluation.measures import COMPARED, by_query
 from search.fusion import best_of_groups
 from search.languages import LanguageView
 from search.lexical.bm25 import score_passages
@@ -184,3 +185,13 @@ class Asking:
         terms = terms_of(self._service.analyzer, passage)
         statistics = engine.words.statistics(question.terms)
         return engine.lexical_factor(question) * float(score_passages(question.terms, [terms], statistics)[0])
+
+
+def gains(asked: Sequence[Asked], best: Sequence[Sequence[int]]) -> Mapping[str, float]:
+    """Return question (its place) -> nDCG@10 of the best documents that were found for it."""
+    judgements = {
+        str(place): {str(document): grade for document, grade in question.answers.items()}
+        for place, question in enumerate(asked)
+    }
+    run = {str(place): [str(document) for document in found] for place, found in enumerate(best)}
+    return by_query(judgements, run)[COMPARED]

@@ -18,7 +18,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from indexer.known_answers import Asked, Asking, Looked
+from indexer.known_answers import Asked, Asking, Looked, gains
 from indexer.records import TrainingSummary
 from indexer.service import Service
 from indexer.store import collections, rankers
@@ -30,8 +30,8 @@ from search.attending import weighed
 from search.child import Killed, Step, run_child
 from search.errors import InvalidInput, ModelUnavailable
 from search.evaluation.judged import Judged
-from search.evaluation.measures import by_query
-from search.evaluation.paired import p_value
+from search.evaluation.measures import COMPARED
+from search.evaluation.paired import SIGNIFICANT, p_value
 from search.ranking.attention import AttentionRanker, Simple
 from search.ranking.learned import KINDS, SIMPLE, read_learned
 from search.ranking.lessons import SCHEDULE, Lesson, LessonWriter
@@ -43,9 +43,6 @@ LEARNED_MIN, HELD_OUT_MIN = 40, 20
 """Questions without which nothing can be learned, or said of what was."""
 ANSWERS_MAX, OTHERS_MAX = 8, 24
 """Passages of a lesson: the best that answer, and the best that do not."""
-SIGNIFICANT = 0.05
-"""How likely a gain may be by chance alone for what was learned to come into use."""
-MEASURE = "nDCG@10"
 
 
 def checked_kind(kind: str) -> str:
@@ -232,15 +229,13 @@ class Training:
     def _tested(self, ranker: AttentionRanker, lessons: int, held_out: Sequence[Asked]) -> TrainingSummary:
         """Compare what was learned with what is in use."""
         used = self._in_use()
-        runs: dict[str, dict[str, list[str]]] = {"before": {}, "after": {}}
-        judgements = {}
-        for number, question in enumerate(held_out):
+        runs: tuple[list[list[int]], list[list[int]]] = ([], [])
+        for number, question in enumerate(held_out, start=1):
             looked = self._asking.looked(question)
-            judgements[str(number)] = {str(document): grade for document, grade in question.answers.items()}
-            for name, each in (("before", used), ("after", ranker)):
-                runs[name][str(number)] = [str(document) for document in looked.best(each)]
-            self._step(Step(TESTING, number + 1, len(held_out)))
-        before, after = (by_query(judgements, run)[MEASURE] for run in runs.values())
+            for run, each in zip(runs, (used, ranker), strict=True):
+                run.append(looked.best(each))
+            self._step(Step(TESTING, number, len(held_out)))
+        before, after = (gains(held_out, run) for run in runs)
         means = [float(np.mean(list(values.values()))) for values in (before, after)]
         adopted, reason = verdict(before, after, self._kind, self._used_kind)
         return TrainingSummary(
@@ -276,7 +271,9 @@ def verdict(
     """
     gained = float(np.mean([after[each] - before[each] for each in before]))
     chance = p_value(before, after)
-    told = f"{MEASURE} on {len(before)} held-out questions is {gained:+.4f} against {used} (p = {chance:.4f})"
+    told = (
+        f"{COMPARED} on {len(before)} held-out questions is {gained:+.4f} against {used} (p = {chance:.4f})"
+    )
     if gained <= 0:
         return False, f"{kind} was not adopted: {told}, which is no better"
     if chance > SIGNIFICANT:

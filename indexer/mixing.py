@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 from indexer import mixes as fitted_mixes
 from indexer.judged_questions import answered
 from indexer.known_answers import DEPTH, QUESTIONS_MAX, Asked
-from indexer.learning import MEASURE, verdict
+from indexer.learning import verdict
 from indexer.records import MixSummary
 from indexer.service import Service
 from indexer.store import collections, mixes
@@ -30,7 +30,7 @@ from search.encoders.base import token_encoder
 from search.engine import Engine
 from search.errors import InvalidInput
 from search.evaluation.judged import Judged
-from search.evaluation.measures import by_query
+from search.evaluation.measures import COMPARED, by_query
 from search.evaluation.paired import p_value
 from search.fusion import Table, best_of_groups
 from search.languages import LanguageView
@@ -272,4 +272,4 @@ def _gains(looks: Sequence[Looked], best: Callable[[Looked], list[str]]) -> Gain
     judgements = {
         look.id: {str(document): grade for document, grade in look.asked.answers.items()} for look in looks
     }
-    return by_query(judgements, {look.id: best(look) for look in looks})[MEASURE]
+    return by_query(judgements, {look.id: best(look) for look in looks})[COMPARED]

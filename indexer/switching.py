@@ -9,7 +9,7 @@ is searched by has changed.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from dataclasses import replace
 from time import monotonic, perf_counter, sleep
 
@@ -17,26 +17,23 @@ import numpy as np
 
 from indexer.chunking import passage_input
 from indexer.filling import fill, told
-from indexer.known_answers import Asked, Asking
+from indexer.known_answers import Asked, Asking, gains
 from indexer.records import SwitchSummary
 from indexer.service import Service
 from indexer.store import collections, own_encoder, passages
 from indexer.store.collections import Collection
 from indexer.store.own_encoder import ENCODING, FOLDING, PREPARING, STEPS, TESTING
-from indexer.training_tasks import POLL_SECONDS, Note, alone, as_task, noted
+from indexer.training_tasks import POLL_SECONDS, Note, alone, steps_of_task
 from indexer.tuning import TunedModel, tune
 from search.child import Step
 from search.errors import CacheLocked, InvalidInput
 from search.evaluation.judged import Judged
-from search.evaluation.measures import by_query
-from search.evaluation.paired import p_value
+from search.evaluation.measures import COMPARED
+from search.evaluation.paired import SIGNIFICANT, p_value
 from search.ranking.attention import AttentionRanker
 
 TESTED_MAX, TESTED_MIN = 300, 20
 """Questions of the test."""
-SIGNIFICANT = 0.05
-"""How unlikely a loss by chance alone must be for it to count as one."""
-MEASURE = "nDCG@10"
 FOLDED_SECONDS = 120.0
 """How long to wait for another process to fold; searches scan the rows until then."""
 
@@ -77,7 +74,7 @@ def switch(
     with service.database.read() as connection:
         found = collections.get(connection, collection)
     own_encoder.check_other(found, encoder)
-    with alone(service, note), _steps(service, found, note, task) as step:
+    with alone(service, note), steps_of_task(service, found, STEPS, note, task) as step:
         summary = Switching(service, found, encoder, judged, step, tuned).run(force)
     return replace(summary, seconds=perf_counter() - started)
 
@@ -106,12 +103,6 @@ def fine_tune(
             "questions, store more documents, or choose another --seed"
         )
     return switch(service, collection, tuned.name, judged, note, tuned=tuned)
-
-
-def _steps(service: Service, found: Collection, note: Note, task: int | None) -> AbstractContextManager[Note]:
-    if task is None:
-        return as_task(service, found, STEPS, note)
-    return nullcontext(noted(service, task, STEPS, note))
 
 
 class Switching:
@@ -221,14 +212,12 @@ class Switching:
 
     def _measured(self, asked: Sequence[Asked], asking: Sequence[Asking]) -> list[Mapping[str, float]]:
         rankers = [self._ranker(each) for each in asking]
-        runs: list[dict[str, list[str]]] = [{} for _ in asking]
-        judgements = {}
-        for number, question in enumerate(asked):
-            judgements[str(number)] = {str(document): grade for document, grade in question.answers.items()}
+        runs: list[list[list[int]]] = [[] for _ in asking]
+        for number, question in enumerate(asked, start=1):
             for each, ranker, run in zip(asking, rankers, runs, strict=True):
-                run[str(number)] = [str(document) for document in each.looked(question).best(ranker)]
-            self._step(Step(TESTING, number + 1, len(asked)))
-        return [by_query(judgements, run)[MEASURE] for run in runs]
+                run.append(each.looked(question).best(ranker))
+            self._step(Step(TESTING, number, len(asked)))
+        return [gains(asked, run) for run in runs]
 
     def _ranker(self, asking: Asking) -> AttentionRanker:
         with self._service.database.read() as connection:
@@ -262,7 +251,7 @@ def verdict(
     """
     gained = float(np.mean([after[each] - before[each] for each in before]))
     chance = p_value(before, after)
-    figures = f"{MEASURE} on {len(before)} questions is {gained:+.4f} against {own} (p = {chance:.4f})"
+    figures = f"{COMPARED} on {len(before)} questions is {gained:+.4f} against {own} (p = {chance:.4f})"
     if gained < 0 and chance <= SIGNIFICANT:
         return False, f"{encoder} was not adopted: {figures}, which is worse by more than chance"
     if gain and gained <= 0:

@@ -5,7 +5,7 @@ Whatever learns (attention in ``learning.py``, encoders in ``fitting.py``) runs 
 
 import fcntl
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from time import sleep
 from typing import IO
 
@@ -95,3 +95,12 @@ def as_task(service: Service, found: Collection, steps: Sequence[str], note: Not
         end({"code": "internal_error", "detail": "the training failed"})
         raise
     end(None)
+
+
+def steps_of_task(
+    service: Service, found: Collection, steps: Sequence[str], note: Note, task: int | None
+) -> AbstractContextManager[Note]:
+    """Return what writes the steps of a task down: of one that a worker has taken, or of a new one (None)."""
+    if task is None:
+        return as_task(service, found, steps, note)
+    return nullcontext(noted(service, task, steps, note))

@@ -18,6 +18,10 @@ SEED = 20240501
 _DRAWS_AT_ONCE = 500
 
 
+SIGNIFICANT = 0.05
+"""How likely a difference may be by chance alone and still count as one."""
+
+
 def p_value(one: Mapping[str, float], other: Mapping[str, float]) -> float:
     """Return the two-sided p-value of two systems' scores, query id -> score, of the same queries."""
     differences = np.array([one[query] - other[query] for query in one])
