@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from indexer.fitted import checked_kind as checked_encoder
-from indexer.fitted import checked_options
+from indexer.fitted import checked_options, kinds
 from indexer.fitting import fit
 from indexer.learning import checked_kind
 from indexer.learning import train as run_training
@@ -29,6 +29,7 @@ from search.encoders.fitted.features import KINDS as FIELD_KINDS
 from search.errors import InvalidInput
 from search.evaluation.judged import Judged, read_judgements
 from search.ranking.learned import KINDS
+from search.registry import nearest
 
 STOPPED = 1
 ATTENTION = "attention"
@@ -128,6 +129,9 @@ def _checked(
 ) -> Judged | None:
     """Return the judged questions, where there are any; raise ``InvalidInput`` for a wrong use."""
     if what not in JUDGED:
+        near = nearest(what, [*JUDGED, *kinds()])
+        if what not in kinds() and near and near[0] in JUDGED:
+            raise InvalidInput(f"there is no {what[:100]!r} to train; did you mean {near[0]!r}?")
         checked_options(checked_encoder(what), declared)
         if kind is not None or judgements is not None:
             others = ", ".join(f"xunyi train {each}" for each in JUDGED)

@@ -291,6 +291,12 @@ def test_wrong_use_is_told_in_a_sentence_and_changes_nothing(home, service, caps
     assert told(service) == {OLD: (True, False, True)}
 
 
+@pytest.mark.parametrize(("what", "meant"), [("tranformer", "transformer"), ("atention", "attention")])
+def test_a_slip_in_what_to_train_is_met_with_what_was_meant(home, capsys, what, meant):
+    assert run(["train", what, "-c", "birds", "--home", str(home)]) == 2
+    assert f"did you mean '{meant}'?" in capsys.readouterr().err
+
+
 def test_the_verdict_is_by_the_paired_test():
     many = {str(number): 0.5 for number in range(40)}
     worse = {number: 0.1 for number in many}
