@@ -23,6 +23,7 @@ from indexer.service import Service
 from indexer.store import collections, own_encoder, passages
 from indexer.store.collections import Collection
 from indexer.store.own_encoder import ENCODING, FOLDING, PREPARING, STEPS, TESTING
+from indexer.store.passages import IndexedText
 from indexer.training_tasks import POLL_SECONDS, Note, alone, steps_of_task
 from indexer.tuning import TunedModel, tune
 from search.child import Step
@@ -231,9 +232,16 @@ class Switching:
         """Return how many passages are longer than the encoder reads."""
         encoder = self._service.models.transformer_of(seen)
         count, most = encoder.tokenizer.count, encoder.max_tokens
+        cut, last = 0, 0
+        while block := self._texts_after(last):
+            inputs = (passage_input(each.title, each.heading, each.text) for each in block)
+            cut += sum(count(text) > most for text in inputs)
+            last = block[-1].id
+        return cut
+
+    def _texts_after(self, last: int) -> list[IndexedText]:
         with self._service.database.read() as connection:
-            texts = passages.all_indexed_texts(connection, seen.id)
-            return sum(count(passage_input(each.title, each.heading, each.text)) > most for each in texts)
+            return passages.indexed_texts_after(connection, self._found.id, last)
 
 
 def verdict(

@@ -175,6 +175,27 @@ def test_a_worse_encoder_stays_beside_until_it_is_forced(service, monkeypatch):
     assert told(service)[NEW] == (True, False, True)
 
 
+def test_passages_that_the_new_encoder_cuts_are_counted_outside_of_any_transaction(service, monkeypatch):
+    unknown = " ".join(["Достопримечательности"] * 40)  # an English model reads it letter by letter
+    service.put_document("birds", NewDocument("panda", unknown))
+    encoder = service.models.encoder(NEW)
+    tokenizer, open_then = type(encoder.tokenizer), []
+    count = tokenizer.count
+
+    def noted(self, text):
+        open_then.append(service.database.engine.pool.checkedout())
+        return count(self, text)
+
+    monkeypatch.setattr(passages, "_BLOCK_ROWS", 7)
+    with service.database.read() as connection:
+        texts = list(passages.all_indexed_texts(connection, birds(service).id))
+    longer = [each for each in texts if count(encoder.tokenizer, each.text) > encoder.max_tokens]
+    assert [each.text for each in longer] == [unknown]
+    monkeypatch.setattr(tokenizer, "count", noted)
+    assert switch(service, "birds", NEW, force=True).cut == 1
+    assert len(open_then) >= len(texts) == 31 and set(open_then) == {0}
+
+
 def test_judged_questions_decide_where_they_are_given(home, service, tmp_path, capsys):
     judged = tmp_path / "judged"
     judged.mkdir()
