@@ -12,13 +12,12 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any, BinaryIO
 
-from indexer.filling import fill, told
+from indexer.filling import fill, fold, told
 from indexer.fitted import (
     ENCODING,
     READING,
@@ -45,7 +44,7 @@ from search.encoders.fitted.fitting import (
     write_given,
     write_passages,
 )
-from search.errors import CacheLocked, InvalidInput, ModelUnavailable, TooLittleToLearn
+from search.errors import InvalidInput, ModelUnavailable, TooLittleToLearn
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +177,7 @@ class Fitting:
             forget_passages(self._order)  # what is deleted from the collection is to be gone from here, too
         if not unchanged:
             fill(self._service, seen, collections.completed, told(self._step, ENCODING))
-            self._fold(seen)
+            fold(self._service, seen, "xunyi train")
         shutil.rmtree(self._order, ignore_errors=True)
         return seen, unchanged
 
@@ -280,14 +279,6 @@ class Fitting:
                 connection, self._kind, fitted.fingerprint, encoder.dimension, now, kind
             )
             return collections.add_encoder(connection, self._found, encoder_id, fitted.passages, made_of, now)
-
-    def _fold(self, seen: Collection) -> None:
-        """Build the encoder's first generation, unless somebody else keeps the caches."""
-        with (
-            suppress(CacheLocked),  # whoever holds it folds what is due
-            self._service.cache_lock.held("xunyi train", self._service.clock()),
-        ):
-            self._service.keeper.fold(seen, self._service.models.encoder_of(seen))
 
 
 def _count(service: Service, found: Collection) -> int:

@@ -151,6 +151,18 @@ def test_an_encoder_that_is_removed_while_it_reads_is_told_and_leaves_nothing(se
     assert verify(service).problems == []
 
 
+def test_a_fit_folds_what_it_read_or_leaves_it_to_whoever_keeps_the_caches(service):
+    with service.database.read() as connection:
+        found = collections.get(connection, "birds")
+        assert collections.through(connection, found, "lsi").active_generation_id is not None
+    service.put_document("birds", NewDocument("wren", "A wren hides in the hedge of the garden."))
+    with service.cache_lock.held("another process", service.clock()):
+        fit(service, "birds", "lsi")
+    with service.database.read() as connection:
+        seen = collections.through(connection, found, "lsi")
+    assert seen.active_generation_id is None and service.keeper.due(seen)
+
+
 def test_a_new_fit_knows_the_new_words_and_replaces_the_old_one(service):
     old = {info.name: info.fingerprint for info in service.encoders("birds")}
     service.put_document("birds", NewDocument("ship", "A zeppelin moors at the mast of the harbour."))

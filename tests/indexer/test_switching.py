@@ -196,6 +196,20 @@ def test_passages_that_the_new_encoder_cuts_are_counted_outside_of_any_transacti
     assert len(open_then) >= len(texts) == 31 and set(open_then) == {0}
 
 
+def test_whoever_keeps_the_caches_is_waited_for(service):
+    steps, made = [], []
+
+    def note(step):
+        steps.append(step.name)
+        if steps.count("indexing") == 3 and not made:
+            made.append(service.keeper.fold(through(service, NEW), service.models.encoder(NEW)))
+
+    with service.cache_lock.held("another process", service.clock()):
+        switch(service, "birds", NEW, note=note, force=True)
+    assert steps.count("indexing") == 3
+    assert [through(service, NEW).active_generation_id] == made
+
+
 def test_judged_questions_decide_where_they_are_given(home, service, tmp_path, capsys):
     judged = tmp_path / "judged"
     judged.mkdir()
