@@ -11,7 +11,8 @@ the same, and what was read stays read.
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -101,6 +102,7 @@ def fit(
         InvalidInput: there is no such kind, its fields are wrong, it cannot learn on, or there is no fit to
             start from.
         ModelUnavailable: the files of the fit to start from are damaged.
+        UnknownEncoder: the fit to start from, or this one, was removed in the meantime.
         TooLittleToLearn: the collection has too few passages or words for it.
         Canceled: the task was stopped.
     """
@@ -166,13 +168,15 @@ class Fitting:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._sweep()
         self._step(Step(READING, 0, 1))
-        previous = self._previous() if self._wanted.learn_on else None
+        start = self._start() if self._wanted.learn_on else None
         try:
-            count, made_of = self._write_order(previous)
-            seen = self._known(made_of)
-            unchanged = seen is not None and seen.complete
-            if seen is None:
-                seen = self._added(self._fitted(count, previous), made_of)
+            with self._required(start):
+                previous = self._service.models.fitted.proved(start) if start else None
+                count, made_of = self._write_order(previous)
+                seen = self._known(made_of)
+                unchanged = seen is not None and seen.complete
+                if seen is None:
+                    seen = self._added(self._fitted(count, previous), made_of)
         finally:
             forget_passages(self._order)  # what is deleted from the collection is to be gone from here, too
         if not unchanged:
@@ -258,8 +262,8 @@ class Fitting:
         except DamagedArtifact:
             return False
 
-    def _previous(self) -> Path:
-        """Return the files of the fit of this kind that is in use."""
+    def _start(self) -> Collection:
+        """Return the collection seen through the fit of this kind that is in use."""
         with self._service.database.read() as connection:
             encoders = collections.encoders_of(connection, self._found)
         used = [seen for seen in encoders if seen.encoder == self._kind and seen.complete]
@@ -267,7 +271,24 @@ class Fitting:
             raise InvalidInput(
                 f"{self._found.name!r} has no {self._kind} to continue from; train it without --continue"
             )
-        return self._service.models.fitted.proved(used[0])
+        return used[0]
+
+    @contextmanager
+    def _required(self, start: Collection | None) -> Iterator[None]:
+        """Tell a failure in the block by its cause where the fit to start from was removed meanwhile.
+
+        Whoever removes it deletes its files, at whatever place here or in the child process they are read.
+
+        Raises:
+            UnknownEncoder: it was removed, and the block failed.
+        """
+        try:
+            yield
+        except (DamagedArtifact, ModelUnavailable, OSError, RuntimeError):
+            if start is not None:
+                with self._service.database.read() as connection:
+                    collections.require_encoder(connection, start)
+            raise
 
     def _added(self, fitted: Fitted, made_of: str) -> Collection:
         """Give the collection its encoder; from now on what is stored is read by it, too."""

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from indexer import fitting
 from indexer.cli import run
 from indexer.fitting import fit
 from indexer.records import NewDocument, UploadedFile
@@ -272,6 +273,26 @@ def test_word2vec_learns_on_where_it_is_asked_to_and_anew_where_not(unfitted, tm
     with pytest.raises(ModelUnavailable, match="out of use"):
         fit(copy, "birds", "word2vec-cbow", learn_on=True)
     copy.close()
+
+
+@pytest.mark.parametrize("read_at", ["proved", "write_passages", "run"])
+def test_a_fit_to_start_from_that_is_removed_before_it_is_read_is_told(unfitted, monkeypatch, read_at):
+    fit(unfitted, "birds", "word2vec-cbow")
+    reader = unfitted.models.fitted if read_at == "proved" else fitting
+    read = getattr(reader, read_at)
+
+    def removed_first(*given):
+        unfitted.remove_encoder("birds", "word2vec-cbow")
+        return read(*given)
+
+    monkeypatch.setattr(reader, read_at, removed_first)
+    with pytest.raises(UnknownEncoder, match="'word2vec-cbow' of 'birds' was removed in the meantime"):
+        fit(unfitted, "birds", "word2vec-cbow", learn_on=True)
+    assert unfitted.tasks("birds")[0].error["code"] == "unknown_encoder"
+    assert [info.name for info in unfitted.encoders("birds")] == ["multilingual-e5-small"]
+    assert verify(unfitted).problems == []
+    monkeypatch.undo()
+    assert fit(unfitted, "birds", "word2vec-cbow").passages == 60
 
 
 @pytest.mark.slow
