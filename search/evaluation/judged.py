@@ -68,8 +68,14 @@ def _read(folder: Path, needed: Sequence[str], otherwise: str) -> Judged:
 def text_of(path: Path) -> str:
     """Return the text of a file; raise ``InvalidInput`` where it cannot be read or is not UTF-8."""
     try:
-        return path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"{path.name} is not UTF-8: see its byte {error.start + 1}") from error
+        return decoded(path.read_bytes(), path.name)
     except OSError as error:
         raise InvalidInput(f"{path.name} cannot be read: {error.strerror}") from error
+
+
+def decoded(content: bytes, name: str) -> str:
+    """Return the text of the content of a file called ``name``; raise ``InvalidInput`` if not UTF-8."""
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{name} is not UTF-8: see its byte {error.start + 1}") from error
