@@ -50,7 +50,7 @@ from indexer.records import (
 )
 from indexer.searching import NOTHING_BESIDE, Searching
 from indexer.settings import Settings
-from indexer.store import collections, documents, listing, own_encoder, passages, rankers, tasks
+from indexer.store import collections, documents, judgements, listing, own_encoder, passages, rankers, tasks
 from indexer.store.collections import Collection
 from indexer.store.field_inputs import kinds_of_fields
 from indexer.store.filters import compile_filter
@@ -240,18 +240,25 @@ class Service:
             name = collections.get(connection, collection).name
             return tasks.enqueue_import(connection, name, file, bytes_max, total, self.clock())
 
-    def switch_encoder(self, collection: str, encoder: str, force: bool = False) -> TaskInfo:
+    def switch_encoder(
+        self, collection: str, encoder: str, force: bool = False, judged: str | None = None
+    ) -> TaskInfo:
         """Enqueue the switch of a collection to another pretrained encoder, which a worker does.
 
+        It is tested by its judgements ``judged``, or else by questions in its texts.
+
         Raises:
-            UnknownCollection: there is no such collection.
+            UnknownCollection, UnknownJudgements: there is none.
             InvalidInput: the encoder is its own already.
         """
         with self.database.write() as connection:
             found = collections.get(connection, collection)
             own_encoder.check_other(found, encoder)
+            asked: dict[str, Any] = {"encoder": encoder, "force": force}
+            if judged is not None:
+                asked["judgements"] = judgements.get(connection, found, judged).name
             total = tasks.PARTS * len(own_encoder.STEPS)
-            return tasks.enqueue_switch(connection, found.name, encoder, force, total, self.clock())
+            return tasks.enqueue(connection, tasks.SWITCHING, found.name, asked, total, self.clock())
 
     def roll_back_encoder(self, collection: str) -> list[EncoderInfo]:
         """Make the former encoder of a collection its own again, at once; return its encoders.

@@ -42,7 +42,7 @@ def switch_encoder(path: CollectionPath, body: SwitchBody) -> Response:
 
     The report of the task says what its test found.
     """
-    task = service().switch_encoder(path.collection, body.name, body.force)
+    task = service().switch_encoder(path.collection, body.name, body.force, body.judgements)
     return reply(task, 202, url_for("tasks.get_task", task_id=task.id))
 
 

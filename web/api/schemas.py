@@ -164,6 +164,9 @@ class SwitchBody(Body):
 
     name: str
     force: bool = Field(default=False, description="Adopt it however its test comes out")
+    judgements: str | None = Field(
+        default=None, description="Of the collection, to be tested by; null: by questions in its texts"
+    )
 
 
 class WordsBody(Body):
