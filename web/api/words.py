@@ -3,15 +3,17 @@
 from collections.abc import Iterable
 
 from flask import Response, request, url_for
+from pydantic import Field
 from werkzeug.exceptions import UnsupportedMediaType
 
 from indexer.records import TaskInfo, WordsAnswer
+from indexer.words import LIMIT_MAX
 from search.encoders.fitted.word_vector_text import count_lines, vector_lines
 from search.errors import InvalidInput
 from web.api import ingest
 from web.api.blueprint import api_part
 from web.api.replies import reply
-from web.api.schemas import REFERENCE, CollectionPath, UploadForm, WordsBody, WordVectorsParameters, answer_of
+from web.api.schemas import REFERENCE, Body, CollectionPath, EncoderName, Parameters, UploadForm, answer_of
 from web.limits import MULTIPART
 from web.service import service
 from web.uploads import uploaded_files
@@ -26,6 +28,23 @@ FILE = {
 TEXT = {"content": {PLAIN: {"schema": {"type": "string"}}}}
 
 part = api_part("words", "What the words of a collection have to do with each other.")
+
+
+class WordsBody(Body):
+    """A question about words."""
+
+    ask: str = Field(description="neighbours, similarity, analogy, odd or contexts")
+    words: list[str] = Field(
+        description="One; two for similarity; a, b, c for an analogy; three or more for odd"
+    )
+    limit: int = Field(default=10, json_schema_extra={"minimum": 1, "maximum": LIMIT_MAX})
+    encoder: EncoderName | None = None
+
+
+class WordVectorsParameters(Parameters):
+    """Whose vectors of words."""
+
+    encoder: EncoderName | None = None
 
 
 @part.post("/collections/<collection>/words", responses={200: answer_of(WordsAnswer, "Best first")})
