@@ -256,7 +256,7 @@ def test_word2vec_learns_on_where_it_is_asked_to_and_anew_where_not(unfitted, tm
     unfitted.database.close()
     shutil.copytree(unfitted.settings.home, tmp_path / "copy", symlinks=True)
     onward = fit(unfitted, "birds", "word2vec-cbow", learn_on=True)
-    assert unfitted.words("birds", "neighbours", ["tern"], 3).found
+    assert unfitted.words.ask("birds", "neighbours", ["tern"], 3).found
     anew = fit(unfitted, "birds", "word2vec-cbow")
     assert len({first.fingerprint, onward.fingerprint, anew.fingerprint}) == 3
     copy = Service.open(Settings.from_environment({}, tmp_path / "copy"), new=False)

@@ -50,7 +50,7 @@ class WordVectorsParameters(Parameters):
 @part.post("/collections/<collection>/words", responses={200: answer_of(WordsAnswer, "Best first")})
 def words(path: CollectionPath, body: WordsBody) -> Response:
     """Ask about words, which an encoder that has a vector for each of them answers."""
-    return reply(service().words(path.collection, body.ask, body.words, body.limit, body.encoder))
+    return reply(service().words.ask(path.collection, body.ask, body.words, body.limit, body.encoder))
 
 
 @part.get(
@@ -61,7 +61,7 @@ def words(path: CollectionPath, body: WordsBody) -> Response:
 )
 def word_vectors(path: CollectionPath, query: WordVectorsParameters) -> Response:
     """Return the vectors of all words in word2vec's text format, the most frequent word first."""
-    return _lines(vector_lines(service().word_vectors(path.collection, query.encoder)))
+    return _lines(vector_lines(service().words.vectors(path.collection, query.encoder)))
 
 
 @part.post(
@@ -87,7 +87,7 @@ def import_word_vectors(path: CollectionPath) -> Response:
 )
 def word_counts(path: CollectionPath, query: WordVectorsParameters) -> Response:
     """Return how often each word occurs, the most frequent first."""
-    return _lines(count_lines(service().word_vectors(path.collection, query.encoder)))
+    return _lines(count_lines(service().words.vectors(path.collection, query.encoder)))
 
 
 def _lines(lines: Iterable[bytes]) -> Response:
