@@ -13,6 +13,7 @@ from indexer.service import Service
 from indexer.store import collections, passages, rankers
 from indexer.store.collections import OWN, Collection
 from indexer.store.passages import StoredPassages
+from indexer.store.rankers import TrainedRanker
 from indexer.systems import ATTENTIONS, RAW, check_there
 from search.artifacts import DamagedArtifact
 from search.errors import InvalidInput, ModelUnavailable
@@ -21,7 +22,7 @@ from search.fusion import rank
 from search.model import SearchRequest
 from search.parts import DensePart, Pool
 from search.ranking.attention import AttentionRanker, Simple
-from search.ranking.learned import LEARNED, SIMPLE
+from search.ranking.learned import SIMPLE
 from search.vectors.exact_index import ExactIndex
 from search.views import NO_IDS, VectorView
 
@@ -100,12 +101,7 @@ def put_questions(
 def _by_mode(service: Service, found: Collection, system: str, made_of: Mapping[str, Any]) -> System:
     kind = ATTENTIONS.get(system)
     mode = system if kind is None else "attention"
-    ranker: AttentionRanker | None = Simple() if kind == SIMPLE else None
-    with service.database.read() as connection:
-        in_use = rankers.in_use(connection, found)
-        trained = rankers.newest(connection, found, kind) if kind in LEARNED else in_use
-    if kind in LEARNED:
-        ranker = learned(service, found, kind)
+    trained, ranker = _attention(service, found, kind)
 
     def answer(text: str) -> list[str]:
         request = SearchRequest(query=text, limit=DEPTH, mode=mode, highlight=False)  # type: ignore[arg-type]
@@ -113,14 +109,28 @@ def _by_mode(service: Service, found: Collection, system: str, made_of: Mapping[
 
     settings: dict[str, Any] = {"mode": mode, **made_of}
     if mode == "attention":
-        by = None if kind == SIMPLE else trained
-        settings["attention"] = SIMPLE if by is None else by.kind
-        settings["attention_fingerprint"] = None if by is None else by.fingerprint
+        settings["attention"] = SIMPLE if trained is None else trained.kind
+        settings["attention_fingerprint"] = None if trained is None else trained.fingerprint
     return System(answer, settings)
 
 
-def learned(service: Service, found: Collection, kind: str) -> AttentionRanker:
+def _attention(
+    service: Service, found: Collection, kind: str | None
+) -> tuple[TrainedRanker | None, AttentionRanker | None]:
+    """Return which learned attention ranks (None: simple), and the ranker to ask (None: the one in use)."""
+    if kind == SIMPLE:
+        return None, Simple()
+    if kind is not None:
+        return learned(service, found, kind)
+    with service.database.read() as connection:
+        return rankers.in_use(connection, found), None
+
+
+def learned(service: Service, found: Collection, kind: str) -> tuple[TrainedRanker, AttentionRanker]:
     """Return the attention that a collection was last trained to in one kind, whether it is in use or not.
+
+    Returns:
+        What is known of it, and itself.
 
     Raises:
         InvalidInput: it was not trained.
@@ -131,7 +141,9 @@ def learned(service: Service, found: Collection, kind: str) -> AttentionRanker:
     if trained is None:
         raise InvalidInput(f"{found.name!r} was not trained in {kind} attention")
     try:
-        return open_trained(service.settings.rankers_folder, trained, service.models.encoder_of(found))
+        return trained, open_trained(
+            service.settings.rankers_folder, trained, service.models.encoder_of(found)
+        )
     except DamagedArtifact as damage:
         raise ModelUnavailable(
             f"the learned attention ({kind}) of {found.name!r} is damaged ({damage}); train it again"

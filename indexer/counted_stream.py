@@ -13,14 +13,18 @@ def counted(stream: BinaryIO, moved: Callable[[int], None]) -> BinaryIO:
 
 
 class _Counted(io.RawIOBase):
+    """The unbuffered stream below ``counted``."""
+
     def __init__(self, stream: BinaryIO, moved: Callable[[int], None]) -> None:
         self._stream = stream
         self._moved = moved
 
     def readable(self) -> bool:
+        """Return that it can be read."""
         return True
 
     def readinto(self, buffer: Any) -> int:
+        """Fill a buffer as far as the stream gives bytes, and return how many; 0 at its end."""
         data = self._stream.read(len(buffer))
         buffer[: len(data)] = data
         self._moved(len(data))

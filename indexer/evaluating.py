@@ -22,7 +22,7 @@ from indexer.store import collections, rankers
 from indexer.systems import ATTENTIONS, MIX
 from search.errors import InvalidInput, ModelUnavailable
 from search.evaluation.formats import Query
-from search.evaluation.judged import Judged
+from search.evaluation.judged import Judged, JudgedCollection
 from search.evaluation.measures import COMPARED, DEPTH, by_query, means, measure
 from search.evaluation.paired import p_values
 from search.model import SearchRequest
@@ -59,7 +59,7 @@ def check_field(judged: Judged, field: str | None) -> None:
 
 def evaluate(
     service: Service,
-    judged: Judged,
+    judged: JudgedCollection,
     systems: Sequence[str],
     encoder: str | None,
     group_by: str | None,

@@ -1,10 +1,13 @@
 """What an encoder makes of the passages that were there before it came to their collection.
 
 A batch is read outside of any transaction and stored in a short one, so whatever stops it loses a batch at
-most; what is stored meanwhile is read by the encoder on its way in.
+most; what is stored meanwhile is read by the encoder on its way in.  Once nothing is lacking, the vectors
+are folded.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
+from time import monotonic, sleep
 
 from sqlalchemy.engine import Connection
 
@@ -14,8 +17,9 @@ from indexer.service import Service
 from indexer.store import collections, later_vectors, passages
 from indexer.store.collections import Collection
 from indexer.store.field_inputs import lacking_fields
-from indexer.training_tasks import Note
+from indexer.training_tasks import POLL_SECONDS, Note
 from search.child import Step
+from search.errors import CacheLocked
 
 BATCH_PASSAGES = {"transformer": 64}
 """A pretrained model reads twenty in a second; the others thousands."""
@@ -63,6 +67,44 @@ def fill(
             if not later_vectors.lacking(connection, seen, 1):
                 complete(connection, seen)
                 return
+
+
+def fold(
+    service: Service,
+    seen: Collection,
+    doing: str,
+    *,
+    patience_seconds: float = 0.0,
+    waiting: Callable[[], None] = lambda: None,
+) -> None:
+    """Fold the vectors of an encoder where that is due, or leave it to whoever keeps the caches.
+
+    Args:
+        service: of the data folder.
+        seen: the collection seen through the encoder.
+        doing: what this process is called while it keeps the caches.
+        patience_seconds: how long to wait for another process to have done it; searches scan the rows
+            until then.
+        waiting: called before every try; may raise to stop here.
+
+    Raises:
+        ModelUnavailable: the encoder cannot be opened.
+        UnknownEncoder: it was removed in the meantime.
+    """
+    until = monotonic() + patience_seconds
+    while service.keeper.due(_now(service, seen)):
+        waiting()
+        with suppress(CacheLocked), service.cache_lock.held(doing, service.clock()):
+            service.keeper.fold(seen, service.models.encoder_of(seen))
+            return
+        if monotonic() >= until:
+            return
+        sleep(POLL_SECONDS)
+
+
+def _now(service: Service, seen: Collection) -> Collection:
+    with service.database.read() as connection:
+        return collections.require_encoder(connection, seen)
 
 
 def told(note: Note, step: str) -> Callable[[int, int], None]:

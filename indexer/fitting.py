@@ -11,14 +11,14 @@ the same, and what was read stays read.
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any, BinaryIO
 
-from indexer.filling import fill, told
+from indexer.filling import fill, fold, told
 from indexer.fitted import (
     ENCODING,
     READING,
@@ -45,7 +45,7 @@ from search.encoders.fitted.fitting import (
     write_given,
     write_passages,
 )
-from search.errors import CacheLocked, InvalidInput, ModelUnavailable, TooLittleToLearn
+from search.errors import InvalidInput, ModelUnavailable, TooLittleToLearn
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,7 @@ def fit(
         InvalidInput: there is no such kind, its fields are wrong, it cannot learn on, or there is no fit to
             start from.
         ModelUnavailable: the files of the fit to start from are damaged.
+        UnknownEncoder: the fit to start from, or this one, was removed in the meantime.
         TooLittleToLearn: the collection has too few passages or words for it.
         Canceled: the task was stopped.
     """
@@ -167,18 +168,20 @@ class Fitting:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._sweep()
         self._step(Step(READING, 0, 1))
-        previous = self._previous() if self._wanted.learn_on else None
+        start = self._start() if self._wanted.learn_on else None
         try:
-            count, made_of = self._write_order(previous)
-            seen = self._known(made_of)
-            unchanged = seen is not None and seen.complete
-            if seen is None:
-                seen = self._added(self._fitted(count, previous), made_of)
+            with self._required(start):
+                previous = self._service.models.fitted.proved(start) if start else None
+                count, made_of = self._write_order(previous)
+                seen = self._known(made_of)
+                unchanged = seen is not None and seen.complete
+                if seen is None:
+                    seen = self._added(self._fitted(count, previous), made_of)
         finally:
             forget_passages(self._order)  # what is deleted from the collection is to be gone from here, too
         if not unchanged:
             fill(self._service, seen, collections.completed, told(self._step, ENCODING))
-            self._fold(seen)
+            fold(self._service, seen, "xunyi train")
         shutil.rmtree(self._order, ignore_errors=True)
         return seen, unchanged
 
@@ -259,8 +262,8 @@ class Fitting:
         except DamagedArtifact:
             return False
 
-    def _previous(self) -> Path:
-        """Return the files of the fit of this kind that is in use."""
+    def _start(self) -> Collection:
+        """Return the collection seen through the fit of this kind that is in use."""
         with self._service.database.read() as connection:
             encoders = collections.encoders_of(connection, self._found)
         used = [seen for seen in encoders if seen.encoder == self._kind and seen.complete]
@@ -268,7 +271,24 @@ class Fitting:
             raise InvalidInput(
                 f"{self._found.name!r} has no {self._kind} to continue from; train it without --continue"
             )
-        return self._service.models.fitted.proved(used[0])
+        return used[0]
+
+    @contextmanager
+    def _required(self, start: Collection | None) -> Iterator[None]:
+        """Tell a failure in the block by its cause where the fit to start from was removed meanwhile.
+
+        Whoever removes it deletes its files, at whatever place here or in the child process they are read.
+
+        Raises:
+            UnknownEncoder: it was removed, and the block failed.
+        """
+        try:
+            yield
+        except (DamagedArtifact, ModelUnavailable, OSError, RuntimeError):
+            if start is not None:
+                with self._service.database.read() as connection:
+                    collections.require_encoder(connection, start)
+            raise
 
     def _added(self, fitted: Fitted, made_of: str) -> Collection:
         """Give the collection its encoder; from now on what is stored is read by it, too."""
@@ -280,14 +300,6 @@ class Fitting:
                 connection, self._kind, fitted.fingerprint, encoder.dimension, now, kind
             )
             return collections.add_encoder(connection, self._found, encoder_id, fitted.passages, made_of, now)
-
-    def _fold(self, seen: Collection) -> None:
-        """Build the encoder's first generation, unless somebody else keeps the caches."""
-        with (
-            suppress(CacheLocked),  # whoever holds it folds what is due
-            self._service.cache_lock.held("xunyi train", self._service.clock()),
-        ):
-            self._service.keeper.fold(seen, self._service.models.encoder_of(seen))
 
 
 def _count(service: Service, found: Collection) -> int:

@@ -1,14 +1,30 @@
-"""Judged questions, as far as the documents that answer them are stored in a collection."""
+"""Judged questions: those that a collection keeps, and of any those whose answers are stored in it."""
 
 from collections.abc import Mapping
 
 import sqlalchemy as sa
 
+from indexer.evaluations import asked_of
 from indexer.service import Service
+from indexer.store import collections, judgements
 from indexer.store.collections import Collection
 from indexer.store.tables import DocumentRow
 from search.evaluation.formats import Query
 from search.evaluation.judged import Judged
+
+
+def kept(service: Service, collection: str, name: str) -> Judged:
+    """Return the judged questions of a set that a collection keeps.
+
+    Raises:
+        UnknownCollection, UnknownJudgements: there is none.
+        InvalidInput: no question of the set is judged.
+    """
+    with service.database.read() as connection:
+        found = collections.get(connection, collection)
+        asked = asked_of(connection, judgements.get(connection, found, name))
+    queries = tuple(Query(question.id, question.text, {}) for question in asked)
+    return Judged(name, queries, {question.id: question.judgements for question in asked})
 
 
 def answered(service: Service, found: Collection, judged: Judged) -> list[tuple[Query, Mapping[int, int]]]:

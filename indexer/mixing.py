@@ -7,7 +7,7 @@ than chance, do the weights that all questions together give come into use.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 
@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 
 from indexer import mixes as fitted_mixes
 from indexer.judged_questions import answered
-from indexer.known_answers import DEPTH, QUESTIONS_MAX, Asked
+from indexer.known_answers import DEPTH, QUESTIONS_MAX, Asked, gains
 from indexer.learning import verdict
 from indexer.records import MixSummary
 from indexer.service import Service
@@ -30,7 +30,6 @@ from search.encoders.base import token_encoder
 from search.engine import Engine
 from search.errors import InvalidInput
 from search.evaluation.judged import Judged
-from search.evaluation.measures import COMPARED, by_query
 from search.evaluation.paired import p_value
 from search.fusion import Table, best_of_groups
 from search.languages import LanguageView
@@ -45,7 +44,7 @@ STEPS = (ASKING, FITTING)
 
 Weights = Mapping[str, float]
 Gains = Mapping[str, float]
-"""Question -> nDCG@10."""
+"""Question (its place among all) -> nDCG@10."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +66,12 @@ class Looked:
         """Return the parts of the candidates' scores, as a search has them."""
         return second_look(self.question, self.candidates, self.attention, self.languages, None, weights)
 
-    def best(self, weights: Weights) -> list[str]:
+    def best(self, weights: Weights) -> list[int]:
         """Return the best documents."""
         rows = best_of_groups(self.candidates.ids, self.table(weights), DEPTH, lambda _: self.documents)
-        return [str(row.group) for row in rows]
+        return [row.group for row in rows]
 
-    def best_as_usual(self) -> list[str]:
+    def best_as_usual(self) -> list[int]:
         """Return the best documents of a search as it is without a fitted mix."""
         kept = self.usual
         table = {name: column[kept] for name, column in self.candidates.table.items()}
@@ -253,8 +252,10 @@ def cross_validated(looks: Sequence[Looked], seed: int, step: Note = lambda _: N
     for fold in range(FOLDS):
         folds.append(fitted([look for look in looks if fold_of[look.id] != fold]))
         step(Step(FITTING, fold + 1, FOLDS))
-    before = _gains(looks, Looked.best_as_usual)
-    return Validated(folds, fold_of, before, _gains(looks, lambda look: look.best(folds[fold_of[look.id]])))
+    asked = [look.asked for look in looks]
+    before = gains(asked, [look.best_as_usual() for look in looks])
+    after = gains(asked, [look.best(folds[fold_of[look.id]]) for look in looks])
+    return Validated(folds, fold_of, before, after)
 
 
 def _folds(looks: Sequence[Looked], seed: int) -> dict[str, int]:
@@ -266,10 +267,3 @@ def _folds(looks: Sequence[Looked], seed: int) -> dict[str, int]:
         fold_of_group[group] = sizes.index(min(sizes))
         sizes[fold_of_group[group]] += counts[group]
     return {look.id: fold_of_group[look.asked.group] for look in looks}
-
-
-def _gains(looks: Sequence[Looked], best: Callable[[Looked], list[str]]) -> Gains:
-    judgements = {
-        look.id: {str(document): grade for document, grade in look.asked.answers.items()} for look in looks
-    }
-    return by_query(judgements, {look.id: best(look) for look in looks})[COMPARED]

@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 from sqlalchemy.engine import Connection
 
 from indexer import bulk
-from indexer import words as about_words
 from indexer.cache_lock import CacheLock
 from indexer.clock import Clock, utc_now
 from indexer.evaluations import Evaluations
@@ -46,11 +45,10 @@ from indexer.records import (
     Stored,
     TaskInfo,
     UploadedFile,
-    WordsAnswer,
 )
 from indexer.searching import NOTHING_BESIDE, Searching
 from indexer.settings import Settings
-from indexer.store import collections, documents, listing, own_encoder, passages, rankers, tasks
+from indexer.store import collections, documents, judgements, listing, own_encoder, passages, rankers, tasks
 from indexer.store.collections import Collection
 from indexer.store.field_inputs import kinds_of_fields
 from indexer.store.filters import compile_filter
@@ -58,10 +56,9 @@ from indexer.store.passages import StoredPassages
 from indexer.store.schema import open_database
 from indexer.store.sessions import Database
 from indexer.tuned import TunedModels
+from indexer.words import CollectionWords
 from search.child import Step
 from search.encoders.catalog import DEFAULT_ENCODER
-from search.encoders.fitted.word_vectors import WordVectors
-from search.encoders.fitted.words import PlacedWord
 from search.engine import Engine
 from search.errors import CollectionExists, EncoderMismatch, InvalidInput
 from search.model import FoundPassage, SearchRequest, SearchResult, SimilarRequest
@@ -143,6 +140,11 @@ class Service:
     def evaluations(self) -> Evaluations:
         """What systems were measured to be worth on them."""
         return Evaluations(self.database, self.clock)
+
+    @cached_property
+    def words(self) -> CollectionWords:
+        """What the words of collections have to do with each other."""
+        return CollectionWords(self.database, self.models.fitted)
 
     @cached_property
     def keeper(self) -> Keeper:
@@ -240,18 +242,25 @@ class Service:
             name = collections.get(connection, collection).name
             return tasks.enqueue_import(connection, name, file, bytes_max, total, self.clock())
 
-    def switch_encoder(self, collection: str, encoder: str, force: bool = False) -> TaskInfo:
+    def switch_encoder(
+        self, collection: str, encoder: str, force: bool = False, judged: str | None = None
+    ) -> TaskInfo:
         """Enqueue the switch of a collection to another pretrained encoder, which a worker does.
 
+        It is tested by its judgements ``judged``, or else by questions in its texts.
+
         Raises:
-            UnknownCollection: there is no such collection.
+            UnknownCollection, UnknownJudgements: there is none.
             InvalidInput: the encoder is its own already.
         """
         with self.database.write() as connection:
             found = collections.get(connection, collection)
             own_encoder.check_other(found, encoder)
+            asked: dict[str, Any] = {"encoder": encoder, "force": force}
+            if judged is not None:
+                asked["judgements"] = judgements.get(connection, found, judged).name
             total = tasks.PARTS * len(own_encoder.STEPS)
-            return tasks.enqueue_switch(connection, found.name, encoder, force, total, self.clock())
+            return tasks.enqueue(connection, tasks.SWITCHING, found.name, asked, total, self.clock())
 
     def roll_back_encoder(self, collection: str) -> list[EncoderInfo]:
         """Make the former encoder of a collection its own again, at once; return its encoders.
@@ -264,40 +273,6 @@ class Service:
             found = collections.get(connection, collection)
             own_encoder.roll_back(connection, found, self.clock())
             return collections.encoder_infos(connection, collections.get(connection, collection))
-
-    def words(
-        self, collection: str, ask: str, words: Sequence[str], limit: int = 10, encoder: str | None = None
-    ) -> WordsAnswer:
-        """Answer a question about words of a collection; see ``indexer/words.py`` for which there are.
-
-        Raises:
-            UnknownCollection, UnknownEncoder: there is none, or it has learned no vectors of words.
-            UnknownWord: it has no such word; the sentence names the closest spellings.
-            InvalidInput: the question is wrong.
-        """
-        ask = about_words.question(ask)
-        about_words.check(ask, words, limit)
-        with self.database.read() as connection:
-            seen = collections.encoders_of(connection, collections.get(connection, collection))
-        through = about_words.chosen(seen, encoder, ask)
-        return about_words.answer(self.models.fitted.words(through), through.encoder, ask, words, limit)
-
-    def word_vectors(self, collection: str, encoder: str | None = None) -> WordVectors:
-        """Return the words of a collection with their counts and vectors; raises what ``words`` does."""
-        with self.database.read() as connection:
-            seen = collections.encoders_of(connection, collections.get(connection, collection))
-        through = about_words.chosen(seen, encoder, "neighbours")
-        return self.models.fitted.words(through).vectors
-
-    def neighbourhood(
-        self, collection: str, word: str, limit: int = 20, encoder: str | None = None
-    ) -> Sequence[PlacedWord]:
-        """Return a word and its neighbours with their places in a picture; raises what ``words`` does."""
-        about_words.check("neighbours", [word], limit)
-        with self.database.read() as connection:
-            seen = collections.encoders_of(connection, collections.get(connection, collection))
-        through = about_words.chosen(seen, encoder, "neighbours")
-        return self.models.fitted.words(through).neighbourhood(word, limit)
 
     def kinds_of_fields(self, collection: str) -> dict[str, set[str]]:
         """Return field of the documents -> the kinds of its values; raise ``UnknownCollection``."""

@@ -9,24 +9,24 @@ is searched by has changed.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
-from time import monotonic, perf_counter, sleep
+from time import perf_counter
 
 import numpy as np
 
 from indexer.chunking import passage_input
-from indexer.filling import fill, told
+from indexer.filling import fill, fold, told
 from indexer.known_answers import Asked, Asking, gains
 from indexer.records import SwitchSummary
 from indexer.service import Service
 from indexer.store import collections, own_encoder, passages
 from indexer.store.collections import Collection
 from indexer.store.own_encoder import ENCODING, FOLDING, PREPARING, STEPS, TESTING
-from indexer.training_tasks import POLL_SECONDS, Note, alone, steps_of_task
+from indexer.store.passages import IndexedText
+from indexer.training_tasks import Note, alone, steps_of_task
 from indexer.tuning import TunedModel, tune
 from search.child import Step
-from search.errors import CacheLocked, InvalidInput
+from search.errors import InvalidInput
 from search.evaluation.judged import Judged
 from search.evaluation.measures import COMPARED
 from search.evaluation.paired import SIGNIFICANT, p_value
@@ -128,7 +128,13 @@ class Switching:
         """Read, test, and adopt if that may be."""
         seen = self._brought()
         fill(self._service, seen, own_encoder.all_read, told(self._step, ENCODING))
-        self._fold(seen)
+        fold(
+            self._service,
+            seen,
+            "xunyi encoders switch",
+            patience_seconds=FOLDED_SECONDS,
+            waiting=lambda: self._step(Step(FOLDING, 0, 1)),
+        )
         summary = self._tested(seen, force)
         if summary.adopted:
             with self._service.database.write() as connection:
@@ -146,23 +152,6 @@ class Switching:
                 connection, self._encoder, opened.fingerprint, opened.dimension, now
             )
             return own_encoder.bring(connection, self._found, encoder_id, now)
-
-    def _fold(self, seen: Collection) -> None:
-        """Build the encoder's first generation, or wait for who keeps the caches to have built it."""
-        service, patience = self._service, monotonic() + FOLDED_SECONDS
-        while monotonic() < patience:
-            self._step(Step(FOLDING, 0, 1))
-            with service.database.read() as connection:
-                now = collections.through(connection, self._found, seen.encoder)
-            if now.active_generation_id is not None:
-                return
-            with (
-                suppress(CacheLocked),
-                service.cache_lock.held("xunyi encoders switch", service.clock()),
-            ):
-                service.keeper.fold(seen, service.models.encoder_of(seen))
-                return
-            sleep(POLL_SECONDS)
 
     # The test
 
@@ -231,9 +220,16 @@ class Switching:
         """Return how many passages are longer than the encoder reads."""
         encoder = self._service.models.transformer_of(seen)
         count, most = encoder.tokenizer.count, encoder.max_tokens
+        cut, last = 0, 0
+        while block := self._texts_after(last):
+            inputs = (passage_input(each.title, each.heading, each.text) for each in block)
+            cut += sum(count(text) > most for text in inputs)
+            last = block[-1].id
+        return cut
+
+    def _texts_after(self, last: int) -> list[IndexedText]:
         with self._service.database.read() as connection:
-            texts = passages.all_indexed_texts(connection, seen.id)
-            return sum(count(passage_input(each.title, each.heading, each.text)) > most for each in texts)
+            return passages.indexed_texts_after(connection, self._found.id, last)
 
 
 def verdict(

@@ -2,18 +2,21 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from indexer.fitted import command
+from indexer.fitted import FittedEncoders, command
 from indexer.records import WordsAnswer
+from indexer.store import collections
 from indexer.store.collections import Collection
+from indexer.store.sessions import Database
 from indexer.store.storable import is_text
 from search.encoders.fitted.catalog import IMPORTED
-from search.encoders.fitted.words import ScoredWord, Words
+from search.encoders.fitted.word_vectors import WordVectors
+from search.encoders.fitted.words import PlacedWord, ScoredWord, Words
 from search.errors import InvalidInput, UnknownEncoder
 from search.registry import slip
 
 WORD_KINDS = ("word2vec-skipgram", "word2vec-cbow", "cooccurrence", IMPORTED)
 """Encoders that know words, the one that is asked first of them first."""
-CONTEXTS = "contexts"
+NEIGHBOURS, CONTEXTS = "neighbours", "contexts"
 WORDS_MAX, LIMIT_MAX = 100, 200
 
 Found = tuple[list[ScoredWord], float | None]
@@ -26,7 +29,7 @@ def _analogy(words: Words, asked: Sequence[str], limit: int) -> Found:
 
 
 QUESTIONS: Mapping[str, tuple[str, Callable[[Words, Sequence[str], int], Found]]] = {
-    "neighbours": ("one word", lambda words, asked, limit: (words.neighbours(asked[0], limit), None)),
+    NEIGHBOURS: ("one word", lambda words, asked, limit: (words.neighbours(asked[0], limit), None)),
     "similarity": ("two words", lambda words, asked, _: ([], words.similarity(asked[0], asked[1]))),
     "analogy": ("three words", _analogy),
     "odd": ("three words or more", lambda words, asked, _: ([words.odd_one_out(asked)], None)),
@@ -41,15 +44,50 @@ _COUNTS = {
 }
 
 
-SPELT_OTHERWISE = {"neighbors": "neighbours"}
+SPELT_OTHERWISE = {"neighbors": NEIGHBOURS}
 
 
-def question(ask: str) -> str:
-    """Return the name of a question that may be spelt as Americans do."""
-    return SPELT_OTHERWISE.get(ask, ask)
+class CollectionWords:
+    """The words of an installation's collections, by the encoders that have learned vectors of them."""
+
+    def __init__(self, database: Database, fitted: FittedEncoders) -> None:
+        self._database = database
+        self._fitted = fitted
+
+    def ask(
+        self, collection: str, ask: str, words: Sequence[str], limit: int = 10, encoder: str | None = None
+    ) -> WordsAnswer:
+        """Answer one of ``QUESTIONS`` about words of a collection.
+
+        Raises:
+            UnknownCollection, UnknownEncoder: there is none, or it has learned no vectors of words.
+            UnknownWord: it has no such word; the sentence names the closest spellings.
+            InvalidInput: the question is wrong.
+        """
+        ask = SPELT_OTHERWISE.get(ask, ask)
+        _check(ask, words, limit)
+        through = self._through(collection, encoder, ask)
+        found, similarity = QUESTIONS[ask][1](self._fitted.words(through), words, limit)
+        return WordsAnswer(ask, list(words), through.encoder, found, similarity)
+
+    def vectors(self, collection: str, encoder: str | None = None) -> WordVectors:
+        """Return the words of a collection with their counts and vectors; raises what ``ask`` does."""
+        return self._fitted.words(self._through(collection, encoder, NEIGHBOURS)).vectors
+
+    def neighbourhood(
+        self, collection: str, word: str, limit: int = 20, encoder: str | None = None
+    ) -> Sequence[PlacedWord]:
+        """Return a word and its neighbours with their places in a picture; raises what ``ask`` does."""
+        _check(NEIGHBOURS, [word], limit)
+        return self._fitted.words(self._through(collection, encoder, NEIGHBOURS)).neighbourhood(word, limit)
+
+    def _through(self, collection: str, encoder: str | None, ask: str) -> Collection:
+        with self._database.read() as connection:
+            seen = collections.encoders_of(connection, collections.get(connection, collection))
+        return _chosen(seen, encoder, ask)
 
 
-def check(ask: str, words: Sequence[str], limit: int) -> None:
+def _check(ask: str, words: Sequence[str], limit: int) -> None:
     """Raise ``InvalidInput`` unless there is such a question about so many words."""
     if ask not in QUESTIONS:
         raise InvalidInput(
@@ -65,7 +103,7 @@ def check(ask: str, words: Sequence[str], limit: int) -> None:
         raise InvalidInput(f"limit is {limit}; give a number from 1 to {LIMIT_MAX}", limit=limit)
 
 
-def chosen(seen: Sequence[Collection], encoder: str | None, ask: str) -> Collection:
+def _chosen(seen: Sequence[Collection], encoder: str | None, ask: str) -> Collection:
     """Return a collection seen through the encoder that answers a question about words.
 
     Args:
@@ -92,14 +130,3 @@ def chosen(seen: Sequence[Collection], encoder: str | None, ask: str) -> Collect
         f"{name!r} has learned no vectors of words that answer this; `{command(wanted[0], name)}` makes them",
         known=[kind for kind in WORD_KINDS if kind in by_name],
     )
-
-
-def answer(words: Words, encoder: str, ask: str, asked: Sequence[str], limit: int) -> WordsAnswer:
-    """Return what an encoder says.
-
-    Raises:
-        UnknownWord: the collection has no such word.
-        InvalidInput: one of them is not one word.
-    """
-    found, similarity = QUESTIONS[ask][1](words, asked, limit)
-    return WordsAnswer(ask, list(asked), encoder, found, similarity)

@@ -21,6 +21,7 @@ from indexer.calibrating import Calibrator
 from indexer.evaluation_tasks import measure_systems
 from indexer.fitting import fit, import_vectors
 from indexer.ingest import Ingest, Progress
+from indexer.judged_questions import kept
 from indexer.map_records import MapRequest
 from indexer.readers.base import RecordFields
 from indexer.records import TaskInfo, TaskState
@@ -301,8 +302,16 @@ class Worker:
         """Fit an encoder on a collection, or have it switch to another."""
         asked, minding = task.options or {}, self._minding_others()
         if task.kind == tasks.SWITCHING:
-            named, force = asked["encoder"], asked["force"]
-            summary = switch(self._service, task.collection, named, note=minding, force=force, task=task.id)
+            name = asked.get("judgements")
+            summary = switch(
+                self._service,
+                task.collection,
+                asked["encoder"],
+                None if name is None else kept(self._service, task.collection, name),
+                minding,
+                force=asked["force"],
+                task=task.id,
+            )
             with self._service.database.write() as connection:
                 tasks.report(connection, task.id, asdict(summary))
         elif asked["encoder"] == IMPORTED:

@@ -11,8 +11,10 @@ from typing import BinaryIO, cast
 from flask import request
 
 from indexer.records import UploadedFile
-from search.errors import InvalidInput
+from search.errors import InvalidInput, TooLarge
+from search.evaluation.judged import decoded
 from web.limits import FILES_MAX
+from web.service import settings
 
 
 def uploaded_files(field: str) -> list[UploadedFile]:
@@ -29,6 +31,24 @@ def uploaded_files(field: str) -> list[UploadedFile]:
     if len(chosen) > FILES_MAX:
         raise InvalidInput(f"{len(chosen)} files were sent; send at most {FILES_MAX} at a time")
     return [UploadedFile(base_name(file.filename or ""), cast(BinaryIO, file.stream)) for file in chosen]
+
+
+def uploaded_text(field: str) -> str:
+    """Return the text of the one file that the current request brings in ``field``.
+
+    Raises:
+        InvalidInput: there is none, there are several, or it is not UTF-8.
+        TooLarge: it has more bytes than the body of a request may have.
+    """
+    files, bytes_max = uploaded_files(field), settings().request_bytes_max
+    if len(files) > 1:
+        raise InvalidInput(f"{len(files)} files were sent as {field!r}; choose one")
+    content = files[0].stream.read(bytes_max + 1)
+    if len(content) > bytes_max:
+        raise TooLarge(
+            f"{files[0].name[:100]!r} is over the limit of {bytes_max} bytes", limit_bytes=bytes_max
+        )
+    return decoded(content, files[0].name)
 
 
 def base_name(name: str) -> str:

@@ -1,7 +1,6 @@
 """``xunyi encoders``: which encoders a collection has; away with one; another takes the place of its own."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 from rich.table import Table
@@ -15,7 +14,6 @@ from indexer.shell.train import STOPPED, bar
 from indexer.store.tasks import Canceled
 from indexer.switching import switch as run_switch
 from search.errors import InvalidInput
-from search.evaluation.judged import read_judgements
 
 SWITCH, ROLLBACK = "switch", "rollback"
 
@@ -24,12 +22,7 @@ SWITCH, ROLLBACK = "switch", "rollback"
 @click.argument("what", metavar="[switch NAME | rollback]", nargs=-1)
 @options.collection_option
 @click.option("--remove", metavar="NAME", help="Take an encoder away, with all its vectors.")
-@click.option(
-    "--judgements",
-    metavar="DIR",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A switch is tested with queries.jsonl and qrels.tsv (keys of documents) instead of the texts.",
-)
+@options.judgements_option
 @click.option("--force", is_flag=True, help="Switch however the test comes out.")
 @options.json_option
 @options.home_option
@@ -37,7 +30,7 @@ def encoders(
     what: tuple[str, ...],
     collection: str,
     remove: str | None,
-    judgements: Path | None,
+    judgements: str | None,
     force: bool,
     as_json: bool,
     home: str | None,
@@ -45,8 +38,8 @@ def encoders(
     """List the encoders of a collection, or let another pretrained one take the place of its own.
 
     `xunyi encoders switch NAME` has all passages read by the model NAME while the present one serves, asks
-    both the same questions, and adopts it unless it is worse by more than chance.  `xunyi encoders rollback`
-    goes back to the former one at once.
+    both the same questions (those of `--judgements`, or else questions in the texts), and adopts it unless it
+    is worse by more than chance.  `xunyi encoders rollback` goes back to the former one at once.
     """
     asked = _asked(what)
     if asked is None or asked == ROLLBACK:
@@ -85,10 +78,10 @@ def _asked(what: Sequence[str]) -> str | None:
 
 
 def _switch(
-    collection: str, name: str, judgements: Path | None, force: bool, as_json: bool, home: str | None
+    collection: str, name: str, judgements: str | None, force: bool, as_json: bool, home: str | None
 ) -> int:
-    judged = None if judgements is None else read_judgements(judgements)
     with options.service(home) as service, bar(options.errors_console) as note:
+        judged = options.judged_of(service, collection, judgements)
         try:
             summary = run_switch(service, collection, name, judged, note, force=force)
         except Canceled:

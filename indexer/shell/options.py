@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -10,6 +11,7 @@ from rich.console import Console
 
 from indexer.answers import answer
 from indexer.filter_hints import unknown_fields
+from indexer.judged_questions import kept
 from indexer.readers.decoding import lone_surrogates
 from indexer.readers.jsonl import parse
 from indexer.readers.records import kind
@@ -18,7 +20,8 @@ from indexer.service import Service
 from indexer.settings import Settings
 from indexer.store.filters import EXAMPLE
 from search.child import Step
-from search.errors import InvalidFilter, InvalidRecord
+from search.errors import InvalidFilter, InvalidInput, InvalidRecord, UnknownJudgements
+from search.evaluation.judged import Judged, read_judgements
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -56,6 +59,12 @@ collection_option = click.option(
     help="Collection to work on.",
 )
 limit_option = click.option("-n", "--limit", type=int, default=10, show_default=True, help="How many hits.")
+judgements_option = click.option(
+    "--judgements",
+    metavar="DIR|NAME",
+    help="Judged questions: a folder with queries.jsonl and qrels.tsv (keys of documents), or else the name "
+    "of judgements that the collection keeps.",
+)
 diversity_option = click.option(
     "--diversity",
     type=float,
@@ -118,6 +127,27 @@ def filter_of(text: str | None) -> Mapping[str, Any] | None:
     if lone_surrogates(json.dumps(given, ensure_ascii=False)):
         raise InvalidFilter("--filter holds half a surrogate pair, which is no character")
     return given
+
+
+def judged_of(service: Service, collection: str, judgements: str | None) -> Judged | None:
+    """Return the judged questions that ``--judgements`` names.
+
+    A folder that exists is that folder; any other name is that of judgements of the collection.
+
+    Raises:
+        UnknownCollection, UnknownJudgements: there is none of this name.
+        InvalidInput: it is a folder that is not there, or none of judged questions.
+    """
+    if judgements is None:
+        return None
+    if Path(judgements).is_dir():
+        return read_judgements(Path(judgements))
+    if "/" in judgements:
+        raise InvalidInput(f"the folder {judgements!r} does not exist")
+    try:
+        return kept(service, collection, judgements)
+    except UnknownJudgements as error:
+        raise UnknownJudgements(f"{judgements!r} is no folder here, and {error}", **error.details) from None
 
 
 def counted(number: int, thing: str) -> str:

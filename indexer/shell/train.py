@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import click
@@ -27,7 +26,7 @@ from search.child import Step
 from search.encoders.fitted.catalog import OF_FIELDS
 from search.encoders.fitted.features import KINDS as FIELD_KINDS
 from search.errors import InvalidInput
-from search.evaluation.judged import Judged, read_judgements
+from search.evaluation.judged import Judged
 from search.ranking.learned import KINDS
 from search.registry import nearest
 
@@ -40,13 +39,7 @@ MIX, USUAL = "mix", "usual"
 @click.argument("what", metavar="WHAT")
 @click.option("--kind", metavar="KIND", help=f"Of attention, one of: {', '.join(KINDS)}; of mix: {USUAL}.")
 @options.collection_option
-@click.option(
-    "--judgements",
-    metavar="DIR",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Attention and transformer learn from queries.jsonl and qrels.tsv (keys of documents) instead of "
-    "the texts; a mix needs them.",
-)
+@options.judgements_option
 @click.option(
     "--field",
     "fields",
@@ -64,7 +57,7 @@ def train(
     what: str,
     kind: str | None,
     collection: str,
-    judgements: Path | None,
+    judgements: str | None,
     fields: tuple[str, ...],
     seed: int,
     learn_on: bool,
@@ -79,11 +72,13 @@ def train(
     price:number:2 --field tags:tags` makes a vector of each document's fields, which `xunyi similar
     --encoder features` compares.  `xunyi train mix --judgements DIR` fits what these encoders, meaning and
     words weigh beside attention; `--kind usual` goes back.  `xunyi train transformer` fine-tunes the
-    collection's own model, and switches to that if a test finds it better.
+    collection's own model, and switches to that if a test finds it better.  Attention and transformer learn
+    from `--judgements`, or else from questions in the texts; a mix needs judgements.
     """
     declared = [field_of(given) for given in fields]
-    judged = _checked(what, kind, judgements, declared, learn_on)
+    _check(what, kind, judgements is not None, declared, learn_on)
     with options.service(home) as service, bar(options.errors_console) as note:
+        judged = options.judged_of(service, collection, judgements)
         try:
             summary = _run(service, collection, what, kind, seed, judged, note, declared, learn_on)
         except Canceled:
@@ -120,29 +115,28 @@ def field_of(given: str) -> dict[str, Any]:
     return {"name": name, "kind": kind, "weight": weight}
 
 
-def _checked(
+def _check(
     what: str,
     kind: str | None,
-    judgements: Path | None,
+    judged: bool,
     declared: Sequence[Mapping[str, Any]],
     learn_on: bool,
-) -> Judged | None:
-    """Return the judged questions, where there are any; raise ``InvalidInput`` for a wrong use."""
+) -> None:
+    """Raise ``InvalidInput`` for a wrong use; ``judged`` tells whether judged questions are named."""
     if what not in JUDGED:
         near = nearest(what, [*JUDGED, *kinds()])
         if what not in kinds() and near and near[0] in JUDGED:
             raise InvalidInput(f"there is no {what[:100]!r} to train; did you mean {near[0]!r}?")
         checked_options(checked_encoder(what), declared)
-        if kind is not None or judgements is not None:
+        if kind is not None or judged:
             others = ", ".join(f"xunyi train {each}" for each in JUDGED)
             raise InvalidInput(f"--kind and --judgements go with: {others}")
-        return None
+        return
     if learn_on:
         raise InvalidInput(f"{what} always learns anew; leave --continue out")
     if declared:
         raise InvalidInput("--field goes with: xunyi train features")
-    JUDGED[what](kind, judgements is not None)
-    return None if judgements is None else read_judgements(judgements)
+    JUDGED[what](kind, judged)
 
 
 def _check_attention(kind: str | None, _: bool) -> None:
@@ -156,7 +150,7 @@ def _check_mix(kind: str | None, judged: bool) -> None:
         raise InvalidInput(f"a mix has no kind {kind!r}; leave --kind out, or choose {USUAL}")
     if judged == (kind is not None):
         raise InvalidInput(
-            "say what the mix is to be fitted on: --judgements DIR, with queries.jsonl and qrels.tsv; or "
+            "say what the mix is to be fitted on: --judgements, with a folder or a name; or "
             f"--kind {USUAL}, to go back to the usual mix"
         )
 

@@ -26,7 +26,7 @@ def export_vectors(
     if file == counts:
         raise InvalidInput("vectors and counts need two files; give --counts another name")
     with options.service(home) as service:
-        words = service.word_vectors(collection, encoder)
+        words = service.words.vectors(collection, encoder)
         _write(Path(file), vector_lines(words))
         if counts is not None:
             _write(Path(counts), count_lines(words))

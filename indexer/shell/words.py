@@ -43,7 +43,7 @@ def words(
         unwanted("limit", "encoder")
         return import_file(words, collection, as_json, home)
     with options.service(home) as service:
-        answer = service.words(collection, ask, words, limit, encoder)
+        answer = service.words.ask(collection, ask, words, limit, encoder)
     if as_json:
         options.print_json(answer)
     else:

@@ -279,13 +279,19 @@ def completed(connection: Connection, seen: Collection) -> None:
     connection.execute(sa.update(CollectionEncoderRow).where(*_row_of(seen)).values(complete=True))
 
 
-def require_encoder(connection: Connection, seen: Collection) -> None:
-    """Raise ``UnknownEncoder`` where the encoder was taken away from the collection in the meantime."""
-    row = sa.select(CollectionEncoderRow.encoder_id).where(*_row_of(seen))
-    if connection.execute(row).scalar() is None:
+def require_encoder(connection: Connection, seen: Collection) -> Collection:
+    """Return a collection as it is seen through the same encoder now.
+
+    Raises:
+        UnknownEncoder: the encoder was taken away from the collection in the meantime.
+    """
+    query = _SEEN_THROUGH.where(CollectionRow.id == seen.id, EncoderRow.id == seen.encoder_id)
+    row = connection.execute(query).one_or_none()
+    if row is None:
         raise UnknownEncoder(
             f"the encoder {seen.encoder!r} of {seen.name!r} was removed in the meantime", encoder=seen.encoder
         )
+    return Collection(**row._mapping)
 
 
 def remove_encoder(connection: Connection, collection: Collection, encoder_id: int) -> None:

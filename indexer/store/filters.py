@@ -96,6 +96,7 @@ class _Compiler:
         self._values = 0
 
     def all_of(self, given: Any, depth: int) -> Condition:
+        """Return the condition that all clauses of a filter hold; raise ``InvalidFilter`` for a wrong one."""
         if not isinstance(given, Mapping):
             raise InvalidFilter(
                 f"a filter is an object of fields and conditions such as {EXAMPLE}, not {shown(given)}"

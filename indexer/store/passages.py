@@ -113,17 +113,23 @@ def indexed_texts(connection: Connection, ids: Sequence[int]) -> list[IndexedTex
 def all_indexed_texts(connection: Connection, collection_id: int) -> Iterator[IndexedText]:
     """Yield the texts of all passages of a collection, by ascending id."""
     last = 0
-    while True:
-        rows = connection.execute(
-            sa.select(*_INDEXED)
-            .where(PassageRow.collection_id == collection_id, PassageRow.id > last)
-            .order_by(PassageRow.id)
-            .limit(_BLOCK_ROWS)
-        ).all()
-        if not rows:
-            return
-        yield from (IndexedText(*row) for row in rows)
-        last = rows[-1].id
+    while block := indexed_texts_after(connection, collection_id, last):
+        yield from block
+        last = block[-1].id
+
+
+def indexed_texts_after(connection: Connection, collection_id: int, last: int) -> list[IndexedText]:
+    """Return the texts of some of a collection's passages, those whose ids follow ``last``; none at its end.
+
+    For work on all of them that is too long for one transaction.
+    """
+    query = (
+        sa.select(*_INDEXED)
+        .where(PassageRow.collection_id == collection_id, PassageRow.id > last)
+        .order_by(PassageRow.id)
+        .limit(_BLOCK_ROWS)
+    )
+    return [IndexedText(*row) for row in connection.execute(query)]
 
 
 def documents_by_passage(connection: Connection, collection_id: int) -> dict[int, int]:

@@ -144,13 +144,6 @@ def enqueue_import(
     return task
 
 
-def enqueue_switch(
-    connection: Connection, collection: str, encoder: str, force: bool, total: int, now: datetime
-) -> TaskInfo:
-    """Enqueue the switch of a collection to an encoder; ``total`` is in what its progress counts."""
-    return enqueue(connection, SWITCHING, collection, {"encoder": encoder, "force": force}, total, now)
-
-
 def enqueue(
     connection: Connection,
     kind: str,

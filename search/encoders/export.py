@@ -33,11 +33,14 @@ def stays_float(layer: str) -> bool:
 
 
 class _TokenStates(torch.nn.Module):  # type: ignore[misc]  # torch is not followed
+    """A transformer that gives its last states and nothing else."""
+
     def __init__(self, transformer: torch.nn.Module) -> None:
         super().__init__()
         self.transformer = transformer
 
     def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        """Return the last states ``(texts, pieces, d)`` of pieces ``(texts, pieces)``."""
         states: torch.Tensor = self.transformer(input_ids=input_ids).last_hidden_state
         return states
 
@@ -51,6 +54,7 @@ class _Int8Embedding(torch.nn.Module):  # type: ignore[misc]  # torch is not fol
         self.table = torch.round(table / self.scales).to(torch.int8)
 
     def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        """Return the float32 rows ``(..., d)`` of numbers ``(...)``, to within half a step of each scale."""
         rows = functional.embedding(input_ids, self.table).to(torch.float32)
         return rows * functional.embedding(input_ids, self.scales)
 

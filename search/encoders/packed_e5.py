@@ -114,16 +114,19 @@ class _Cursor:
         self.offset = 0
 
     def values(self, layout: str) -> tuple[Any, ...]:
+        """Return the next values; raise ``struct.error`` where the file ends early."""
         values = struct.unpack_from("<" + layout, self.data, self.offset)
         self.offset += struct.calcsize("<" + layout)
         return values
 
     def array(self, kind: str, count: int) -> NDArray[Any]:
+        """Return the next ``(count,)`` of one kind; raise ``ValueError`` where the file ends early."""
         values = np.frombuffer(self.data, kind, count, self.offset)
         self.offset += values.nbytes
         return values
 
     def bytes(self, count: int) -> bytes:
+        """Return the next bytes; raise ``ValueError`` where the file ends early."""
         taken = self.data[self.offset : self.offset + count]
         if len(taken) != count:
             raise ValueError("the file ends early")

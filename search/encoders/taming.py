@@ -69,9 +69,11 @@ class _Smoothed(Tamed):
         self.bias = linear.bias
 
     def multiplied(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return the inputs ``(..., inputs)``, each channel divided by its factor."""
         return inputs * self.inverse
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return what the layer in whose place this stands makes of ``(..., inputs)``."""
         return functional.linear(self.multiplied(inputs), self.weight, self.bias)
 
 
@@ -84,10 +86,11 @@ class _TokenScaled(Tamed):
         self.bias = linear.bias
 
     def multiplied(self, inputs: torch.Tensor) -> torch.Tensor:
-        # The token's scale is divided out before the product and multiplied in after it.
+        """Return the inputs: a token's scale is divided out before the product and multiplied in after it."""
         return inputs
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return what the layer in whose place this stands makes of ``(..., inputs)``."""
         largest = inputs.abs().amax(dim=-1, keepdim=True).clamp_min(SMALLEST)
         product = functional.linear(inputs / largest, self.weight) * largest
         return product if self.bias is None else product + self.bias

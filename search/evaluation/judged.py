@@ -28,20 +28,27 @@ class Judged:
     """What a collection asks and what it takes for an answer."""
 
     name: str
-    corpus: Path
     queries: tuple[Query, ...]
     """Only those that have a judgement."""
     judgements: Mapping[str, Mapping[str, int]]
     """Query id -> document id -> grade; above 0 is an answer."""
 
 
-def read_judged(folder: Path) -> Judged:
+@dataclass(frozen=True, slots=True)
+class JudgedCollection(Judged):
+    """A collection with what it is asked."""
+
+    corpus: Path
+
+
+def read_judged(folder: Path) -> JudgedCollection:
     """Read the questions and judgements of ``folder``, which holds the documents too.
 
     Raises:
         InvalidInput: a file is missing or malformed; the message names file and line.
     """
-    return _read(folder, (CORPUS, QUERIES, BEIR_JUDGEMENTS), "no judged collection")
+    judged = _read(folder, (CORPUS, QUERIES, BEIR_JUDGEMENTS), "no judged collection")
+    return JudgedCollection(judged.name, judged.queries, judged.judgements, folder.absolute() / CORPUS)
 
 
 def read_judgements(folder: Path) -> Judged:
@@ -62,14 +69,20 @@ def _read(folder: Path, needed: Sequence[str], otherwise: str) -> Judged:
     queries = tuple(query for query in read_queries(text_of(folder / QUERIES)) if query.id in judgements)
     if not queries:
         raise InvalidInput(f"no question of {QUERIES} is judged in {BEIR_JUDGEMENTS}")
-    return Judged(folder.name, folder / CORPUS, queries, judgements)
+    return Judged(folder.name, queries, judgements)
 
 
 def text_of(path: Path) -> str:
     """Return the text of a file; raise ``InvalidInput`` where it cannot be read or is not UTF-8."""
     try:
-        return path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"{path.name} is not UTF-8: see its byte {error.start + 1}") from error
+        return decoded(path.read_bytes(), path.name)
     except OSError as error:
         raise InvalidInput(f"{path.name} cannot be read: {error.strerror}") from error
+
+
+def decoded(content: bytes, name: str) -> str:
+    """Return the text of the content of a file called ``name``; raise ``InvalidInput`` if not UTF-8."""
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{name} is not UTF-8: see its byte {error.start + 1}") from error

@@ -9,7 +9,7 @@ from indexer.readers.base import Extracted
 from indexer.readers.catalog import read_source
 from indexer.service import OVERLAP_TOKENS, PASSAGE_TOKENS
 from search.encoders.base import TextTokenizer
-from search.evaluation.judged import Judged
+from search.evaluation.judged import JudgedCollection
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class JudgedPassage:
     text: str
 
 
-def passages_of(judged: Judged, tokenizer: TextTokenizer) -> list[JudgedPassage]:
+def passages_of(judged: JudgedCollection, tokenizer: TextTokenizer) -> list[JudgedPassage]:
     """Return every passage of a collection, as an ingest would cut it."""
     return [
         JudgedPassage(
@@ -31,7 +31,7 @@ def passages_of(judged: Judged, tokenizer: TextTokenizer) -> list[JudgedPassage]
     ]
 
 
-def _documents(judged: Judged) -> Iterator[Extracted]:
+def _documents(judged: JudgedCollection) -> Iterator[Extracted]:
     with judged.corpus.open("rb") as stream:
         for found in read_source(stream, judged.corpus.name):
             if isinstance(found, Extracted):

@@ -231,6 +231,7 @@ def test_a_narrow_screen_never_scrolls_sideways(browser, site):
         "/collections/narrow/documents",
         "/upload",
         "/tasks",
+        "/collections/narrow/judgements",
     )
     for page in (*pages, f"/collections/narrow/documents/{'k' * 150}"):
         browser.get(site + page)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from indexer import fitting
 from indexer.cli import run
 from indexer.fitting import fit
 from indexer.records import NewDocument, UploadedFile
@@ -151,6 +152,18 @@ def test_an_encoder_that_is_removed_while_it_reads_is_told_and_leaves_nothing(se
     assert verify(service).problems == []
 
 
+def test_a_fit_folds_what_it_read_or_leaves_it_to_whoever_keeps_the_caches(service):
+    with service.database.read() as connection:
+        found = collections.get(connection, "birds")
+        assert collections.through(connection, found, "lsi").active_generation_id is not None
+    service.put_document("birds", NewDocument("wren", "A wren hides in the hedge of the garden."))
+    with service.cache_lock.held("another process", service.clock()):
+        fit(service, "birds", "lsi")
+    with service.database.read() as connection:
+        seen = collections.through(connection, found, "lsi")
+    assert seen.active_generation_id is None and service.keeper.due(seen)
+
+
 def test_a_new_fit_knows_the_new_words_and_replaces_the_old_one(service):
     old = {info.name: info.fingerprint for info in service.encoders("birds")}
     service.put_document("birds", NewDocument("ship", "A zeppelin moors at the mast of the harbour."))
@@ -243,7 +256,7 @@ def test_word2vec_learns_on_where_it_is_asked_to_and_anew_where_not(unfitted, tm
     unfitted.database.close()
     shutil.copytree(unfitted.settings.home, tmp_path / "copy", symlinks=True)
     onward = fit(unfitted, "birds", "word2vec-cbow", learn_on=True)
-    assert unfitted.words("birds", "neighbours", ["tern"], 3).found
+    assert unfitted.words.ask("birds", "neighbours", ["tern"], 3).found
     anew = fit(unfitted, "birds", "word2vec-cbow")
     assert len({first.fingerprint, onward.fingerprint, anew.fingerprint}) == 3
     copy = Service.open(Settings.from_environment({}, tmp_path / "copy"), new=False)
@@ -260,6 +273,26 @@ def test_word2vec_learns_on_where_it_is_asked_to_and_anew_where_not(unfitted, tm
     with pytest.raises(ModelUnavailable, match="out of use"):
         fit(copy, "birds", "word2vec-cbow", learn_on=True)
     copy.close()
+
+
+@pytest.mark.parametrize("read_at", ["proved", "write_passages", "run"])
+def test_a_fit_to_start_from_that_is_removed_before_it_is_read_is_told(unfitted, monkeypatch, read_at):
+    fit(unfitted, "birds", "word2vec-cbow")
+    reader = unfitted.models.fitted if read_at == "proved" else fitting
+    read = getattr(reader, read_at)
+
+    def removed_first(*given):
+        unfitted.remove_encoder("birds", "word2vec-cbow")
+        return read(*given)
+
+    monkeypatch.setattr(reader, read_at, removed_first)
+    with pytest.raises(UnknownEncoder, match="'word2vec-cbow' of 'birds' was removed in the meantime"):
+        fit(unfitted, "birds", "word2vec-cbow", learn_on=True)
+    assert unfitted.tasks("birds")[0].error["code"] == "unknown_encoder"
+    assert [info.name for info in unfitted.encoders("birds")] == ["multilingual-e5-small"]
+    assert verify(unfitted).problems == []
+    monkeypatch.undo()
+    assert fit(unfitted, "birds", "word2vec-cbow").passages == 60
 
 
 @pytest.mark.slow

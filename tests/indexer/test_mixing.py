@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -39,7 +38,7 @@ def judged_by_lsi(service):
     for query in QUERIES:
         request = SearchRequest(query.text, mode="dense", encoder="lsi", limit=3)
         grades[query.id] = {hit.key: 1 for hit in service.search("bags", request).hits}
-    return Judged("bags", Path(), tuple(QUERIES), grades)
+    return Judged("bags", tuple(QUERIES), grades)
 
 
 @pytest.fixture(scope="module")
@@ -188,14 +187,14 @@ def test_judgements_that_nothing_agrees_with_are_not_adopted(stored, tmp_path):
     wrong = {query.id: {str(GENERATOR.choice(keys)): 1} for query in QUERIES}
     with opened(tmp_path / "home") as service:
         before = rows(search(service))
-        summary = mixing.train_mix(service, "bags", Judged("wrong", Path(), tuple(QUERIES), wrong))
+        summary = mixing.train_mix(service, "bags", Judged("wrong", tuple(QUERIES), wrong))
         assert not summary.adopted and summary.in_use == WEIGHTS
         assert "was not adopted" in summary.reason
         assert rows(search(service)) == before
 
 
 def test_few_questions_are_refused_in_a_sentence(stored):
-    few = Judged("few", Path(), tuple(QUERIES[:59]), {query.id: {"d1": 1} for query in QUERIES})
+    few = Judged("few", tuple(QUERIES[:59]), {query.id: {"d1": 1} for query in QUERIES})
     with opened(stored) as service, pytest.raises(InvalidInput, match="has 59 judged questions"):
         mixing.train_mix(service, "bags", few)
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from indexer.cli import run
+from indexer.judging import of_beir
 from indexer.known_answers import Asking
 from indexer.records import NewDocument
 from indexer.service import Service
@@ -21,7 +22,7 @@ from indexer.switching import switch, verdict
 from indexer.token_states import codec_of
 from indexer.verifying import verify
 from indexer.worker import Worker
-from search.errors import InvalidInput, UnknownEncoder
+from search.errors import InvalidInput, UnknownEncoder, UnknownJudgements
 from search.model import SearchRequest
 
 OLD, NEW = "multilingual-e5-small", "minilm-en"
@@ -175,7 +176,44 @@ def test_a_worse_encoder_stays_beside_until_it_is_forced(service, monkeypatch):
     assert told(service)[NEW] == (True, False, True)
 
 
-def test_judged_questions_decide_where_they_are_given(home, service, tmp_path, capsys):
+def test_passages_that_the_new_encoder_cuts_are_counted_outside_of_any_transaction(service, monkeypatch):
+    unknown = " ".join(["Достопримечательности"] * 40)  # an English model reads it letter by letter
+    service.put_document("birds", NewDocument("panda", unknown))
+    encoder = service.models.encoder(NEW)
+    tokenizer, open_then = type(encoder.tokenizer), []
+    count = tokenizer.count
+
+    def noted(self, text):
+        open_then.append(service.database.engine.pool.checkedout())
+        return count(self, text)
+
+    monkeypatch.setattr(passages, "_BLOCK_ROWS", 7)
+    with service.database.read() as connection:
+        texts = list(passages.all_indexed_texts(connection, birds(service).id))
+    longer = [each for each in texts if count(encoder.tokenizer, each.text) > encoder.max_tokens]
+    assert [each.text for each in longer] == [unknown]
+    monkeypatch.setattr(tokenizer, "count", noted)
+    assert switch(service, "birds", NEW, force=True).cut == 1
+    assert len(open_then) >= len(texts) == 31 and set(open_then) == {0}
+
+
+def test_whoever_keeps_the_caches_is_waited_for(service):
+    steps, made = [], []
+
+    def note(step):
+        steps.append(step.name)
+        if steps.count("indexing") == 3 and not made:
+            made.append(service.keeper.fold(through(service, NEW), service.models.encoder(NEW)))
+
+    with service.cache_lock.held("another process", service.clock()):
+        switch(service, "birds", NEW, note=note, force=True)
+    assert steps.count("indexing") == 3
+    assert [through(service, NEW).active_generation_id] == made
+
+
+@pytest.fixture
+def judged(tmp_path):
+    """A folder with a question about each document."""
     judged = tmp_path / "judged"
     judged.mkdir()
     asked = [
@@ -185,7 +223,16 @@ def test_judged_questions_decide_where_they_are_given(home, service, tmp_path, c
     (judged / "queries.jsonl").write_text("\n".join(lines), "utf-8")
     rows = "".join(f"{number}\t{key}\t1\n" for number, _, key in asked)
     (judged / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\n" + rows, "utf-8")
-    command = ["encoders", "switch", NEW, "-c", "birds", "--judgements", str(judged), "--home", str(home)]
+    return judged
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["folder", "kept"])
+def test_judged_questions_decide_where_they_are_given(home, service, judged, capsys, kept):
+    if kept:
+        assert run(["judgements", "mine", "-c", "birds", "--from", str(judged), "--home", str(home)]) == 0
+        capsys.readouterr()
+    given = "mine" if kept else str(judged)
+    command = ["encoders", "switch", NEW, "-c", "birds", "--judgements", given, "--home", str(home)]
     assert run([*command, "--json"]) == 0
     summary = json.loads(capsys.readouterr().out)
     assert (summary["source"], summary["held_out"], summary["adopted"]) == ("judgements", 30, True)
@@ -256,6 +303,42 @@ def test_searches_beside_a_switch_and_the_way_back_never_fail_or_mix(home, servi
         for thread in threads:
             thread.join()
     assert failures == [] and seen <= {OLD, NEW}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["encoders", "switch", NEW],
+        ["train", "attention", "--kind", "causal"],
+        ["train", "mix"],
+        ["train", "transformer"],
+        ["calibrate"],
+    ],
+    ids=lambda command: "-".join(command[:2]),
+)
+def test_judgements_that_are_no_folder_and_not_kept_either_are_told(home, service, capsys, command):
+    service.judgements.put("birds", "empty", [])
+    for given, told in {
+        "mine": "'mine' is no folder here, and 'birds' has no judgements 'mine'; it has: empty",
+        "./mine": "the folder './mine' does not exist",
+        "empty": "no question of 'empty' is judged yet",
+        str(home): "is no folder of judgements: it has no queries.jsonl",
+    }.items():
+        assert run([*command, "-c", "birds", "--judgements", given, "--home", str(home)]) == 2
+        assert told in capsys.readouterr().err
+    assert service.tasks("birds") == []
+
+
+def test_a_worker_tests_by_judgements_that_the_collection_keeps(service, judged):
+    texts = [(judged / name).read_text("utf-8") for name in ("queries.jsonl", "qrels.tsv")]
+    service.judgements.put("birds", "mine", of_beir(*texts))
+    with pytest.raises(UnknownJudgements, match="it has: mine"):
+        service.switch_encoder("birds", NEW, judged="yours")
+    task = service.switch_encoder("birds", NEW, judged="mine")
+    with service.cache_lock.held("xunyi worker", service.clock()):
+        Worker(service).run_until_idle()
+    ended = service.task(task.id)
+    assert (ended.state, ended.report["source"], ended.report["held_out"]) == ("succeeded", "judgements", 30)
 
 
 def test_a_worker_switches_and_its_task_reports(service):

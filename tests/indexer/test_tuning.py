@@ -186,7 +186,7 @@ def test_a_judged_question_is_learned_with_its_answer_and_with_none_of_its_answe
 ):
     keys = [(f"{thing}-{place}", thing, place) for thing in THINGS for place in PLACES]
     queries = [Query(key, f"Where is the {thing} of the {place}?", {}) for key, thing, place in keys]
-    judged = Judged("judged", tmp_path, tuple(queries), {key: {key: 1} for key, _, _ in keys})
+    judged = Judged("judged", tuple(queries), {key: {key: 1} for key, _, _ in keys})
     order = order_of(service, "things", judged)
     assert len(order["lessons"]) == 40  # of sixty, twenty are held out
     for lesson in order["lessons"]:

@@ -105,7 +105,10 @@ def test_another_encoder_takes_the_place_and_gives_it_back(client, shelf, work):
         ({"name": "transformer"}, "already"),
         ({"name": 7}, "name"),
         ({"name": "minilm-en", "force": "yes"}, "force"),
+        ({"name": "minilm-en", "judgements": 7}, "judgements"),
     ):
         wrong = client.post(f"{shelf}/encoders/switch", json=body)
         assert wrong.status_code in (400, 422) and part in wrong.json["detail"], wrong.json
+    unjudged = client.post(f"{shelf}/encoders/switch", json={"name": "minilm-en", "judgements": "no"})
+    assert (unjudged.status_code, unjudged.json["code"]) == (404, "unknown_judgements")
     assert client.post("/v1/collections/nowhere/encoders/switch", json={"name": "x"}).status_code == 404

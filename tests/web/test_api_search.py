@@ -6,7 +6,8 @@ import pytest
 
 from indexer.records import NewDocument
 from search.model import SearchRequest, SimilarRequest
-from web.api.schemas import DocumentBody, SearchBody, SimilarBody
+from web.api.documents import DocumentBody
+from web.api.search import SearchBody, SimilarBody
 
 
 def search(client, collection, **body):

@@ -2,6 +2,7 @@
 
 import hashlib
 import html
+import io
 import re
 
 import pytest
@@ -113,6 +114,72 @@ def test_a_set_is_made_judged_and_measured(client, rookery, post, work):
     assert post(f"{rookery}/judgements/mine/questions/remove", question="q3").status_code == 303
     assert post(f"{rookery}/judgements/remove", name="mine").status_code == 303
     assert "Nothing is judged yet" in text_of(client.get(f"{rookery}/evaluations"))
+
+
+QUERIES = '{"_id": "a", "text": "young herons"}\n{"_id": "b", "text": "falcons by the marsh"}\n'
+QRELS = "query-id\tcorpus-id\tscore\na\theron\t2\nb\tfalcon\t1\nb\traven\t0\n"
+TOPICS, TREC_QRELS = "a\tyoung herons\nc\tthrushes\n", "a 0 heron 3\nc 0 thrush 1\n"
+
+
+def brought(post, rookery, form, questions, grades, name="files", /, **fields):
+    files = {
+        field: (io.BytesIO(text.encode()), f"my {field}.txt")
+        for field, text in (("questions", questions), ("grades", grades))
+    }
+    return post(f"{rookery}/judgements/import", form=form, name=name, **(files | fields))
+
+
+def test_files_of_both_forms_are_imported_into_a_set(client, rookery, post):
+    page = client.get(f"{rookery}/judgements").text
+    assert f'action="{rookery}/judgements/import" enctype="multipart/form-data"' in page
+    assert "Import two files" in page and "导入两个文件" in client.get(f"{rookery}/judgements?lang=zh").text
+    client.get("/?lang=en")
+    first = brought(post, rookery, "beir", QUERIES, QRELS, " files ")
+    assert (first.status_code, first.headers["Location"]) == (303, f"{rookery}/judgements/files")
+    assert brought(post, rookery, "trec", TOPICS, TREC_QRELS).status_code == 303
+    assert client.get(f"/v1{rookery}/judgements/files").json["questions"] == [
+        {"id": "a", "text": "young herons", "judgements": {"heron": 3}},
+        {"id": "b", "text": "falcons by the marsh", "judgements": {"falcon": 1, "raven": 0}},
+        {"id": "c", "text": "thrushes", "judgements": {"thrush": 1}},
+    ]
+    assert '<option value="files">' in client.get(f"{rookery}/judgements").text
+    client.delete(f"/v1{rookery}/judgements/files")
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "told"),
+    [
+        (("beir", QUERIES + "{}\n", QRELS), 422, "queries.jsonl, line 3: give"),
+        (("beir", QUERIES, QRELS + "z\theron\t1\n"), 422, "qrels.tsv, line 5:"),
+        (("beir", QUERIES, TREC_QRELS), 422, "qrels.tsv must begin with the header"),
+        (("trec", TOPICS + "no tab\n", TREC_QRELS), 422, "topics.tsv, line 3:"),
+        (("trec", TOPICS, "a 0 heron\n"), 422, "qrels.txt, line 1:"),
+        (("bier", QUERIES, QRELS), 422, "one of these forms: beir, trec"),
+        (("beir", QUERIES, QRELS, "../x"), 422, "the name of judgements has"),
+        (("beir", "x" * 60_001, QRELS), 413, "is over the limit of 60000 bytes"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_its_line_and_nothing_is_stored(
+    client, rookery, post, given, status, told
+):
+    refused = brought(post, rookery, *given)
+    assert refused.status_code == status and told in text_of(refused)
+    assert client.get(f"/v1{rookery}/judgements").json["judgements"] == []
+
+
+def test_the_two_files_must_be_there_each_once_and_in_utf8(client, rookery, post):
+    latin = (io.BytesIO("1\tHéron\n".encode("latin-1")), "latin.tsv")
+    wrong = {
+        "latin.tsv is not UTF-8: see its byte 4": {"questions": latin},
+        "no file was sent": {"grades": (io.BytesIO(), "")},
+        "choose one": {"grades": [(io.BytesIO(b"1"), "a"), (io.BytesIO(b"2"), "b")]},
+        "holds text and no file": {"grades": "a 0 heron 3"},
+    }
+    for told, fields in wrong.items():
+        refused = brought(post, rookery, "trec", TOPICS, TREC_QRELS, **fields)
+        assert refused.status_code == 422 and told in text_of(refused)
+    assert client.post(f"{rookery}/judgements/import", data={"name": "x", "form": "beir"}).status_code == 403
+    assert client.get(f"/v1{rookery}/judgements").json["judgements"] == []
 
 
 def test_a_deleted_document_is_told_and_its_grade_can_be_taken_back(client, rookery, post):

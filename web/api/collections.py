@@ -5,10 +5,17 @@ from flask import Response, url_for
 from indexer.records import CollectionInfo
 from web.api.blueprint import api_part
 from web.api.replies import reply, reply_list, reply_nothing
-from web.api.schemas import CollectionList, CollectionPath, NewCollection, answer_of
+from web.api.schemas import Body, CollectionList, CollectionPath, answer_of
 from web.service import service
 
 part = api_part("collections", "Sets of documents that are searched together, each with one encoder.")
+
+
+class NewCollection(Body):
+    """A collection to be made."""
+
+    name: str
+    encoder: str | None = None
 
 
 @part.get("/collections", responses={200: answer_of(CollectionList, "All collections")})

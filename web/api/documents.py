@@ -1,7 +1,11 @@
 """Documents: store one or many, list, look at, delete."""
 
-from flask import Response
+from typing import Annotated, Any
 
+from flask import Response
+from pydantic import Field
+
+from indexer.pipeline import MEDIA_TYPE
 from indexer.records import Deleted, DocumentDetail, DocumentPage, LineStatus, NewDocument, Stored, TaskInfo
 from search.errors import UnknownDocument
 from web.api import ingest
@@ -9,11 +13,11 @@ from web.api.blueprint import api_part
 from web.api.replies import reply, reply_nothing
 from web.api.schemas import (
     REFERENCE,
+    Body,
     CollectionPath,
-    DeleteBody,
-    DocumentBody,
-    DocumentListParameters,
-    DocumentPath,
+    FilterText,
+    Limit,
+    Parameters,
     UploadForm,
     answer_of,
 )
@@ -34,6 +38,47 @@ MANY = {
         },
     }
 }
+
+
+MediaType = Annotated[
+    str,
+    Field(
+        json_schema_extra={"pattern": MEDIA_TYPE},
+        description="What the text was before it came here: a type and subtype in lower case, no parameters",
+    ),
+]
+
+
+class DocumentPath(CollectionPath):
+    """A document by key; slashes are part of the key."""
+
+    key: str
+
+
+class DocumentBody(Body):
+    """A document to be stored under the key of the address."""
+
+    text: str
+    title: str = ""
+    metadata: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Text, numbers, booleans, times, lists of them; an inner member becomes `outer.inner`",
+    )
+    media_type: MediaType = "text/plain"
+
+
+class DeleteBody(Body):
+    """Documents to be deleted."""
+
+    keys: list[str]
+
+
+class DocumentListParameters(Parameters):
+    """A page of a document list."""
+
+    limit: Limit = 50
+    cursor: str | None = None
+    filter: FilterText | None = None
 
 
 @part.get(DOCUMENTS, responses={200: answer_of(DocumentPage, "A page of documents by ascending key")})

@@ -1,14 +1,54 @@
 """The encoders of a collection: list, fit, switch, remove."""
 
 from flask import Response, url_for
+from pydantic import Field
 
 from indexer.records import TaskInfo
+from search.encoders.fitted.features import KINDS as FIELD_KINDS
+from search.encoders.fitted.features import WEIGHT_MAX
 from web.api.blueprint import api_part
 from web.api.replies import reply, reply_list, reply_nothing
-from web.api.schemas import CollectionPath, EncoderList, EncoderPath, FitBody, SwitchBody, answer_of
+from web.api.schemas import Body, CollectionPath, EncoderList, answer_of
 from web.service import service
 
 part = api_part("encoders", "What turns the texts of a collection into vectors.")
+
+
+class EncoderPath(CollectionPath):
+    """An encoder of a collection by name."""
+
+    encoder: str
+
+
+class DeclaredField(Body):
+    """A field of the documents that counts, as what, and how much."""
+
+    name: str
+    kind: str = Field(description=", ".join(FIELD_KINDS))
+    weight: float = Field(default=1.0, json_schema_extra={"exclusiveMinimum": 0, "maximum": WEIGHT_MAX})
+
+
+class FitBody(Body):
+    """An encoder to be fit on a collection."""
+
+    name: str
+    seed: int = Field(default=0, ge=0, lt=2**31, description="Of all draws")
+    learn_on: bool = Field(
+        default=False, alias="continue", description="Word2vec: start from the fit in use, instead of anew"
+    )
+    fields: list[DeclaredField] = Field(
+        default_factory=list, description="Of `features` alone: what its vectors are made of"
+    )
+
+
+class SwitchBody(Body):
+    """A pretrained encoder that is to take the place of a collection's own."""
+
+    name: str
+    force: bool = Field(default=False, description="Adopt it however its test comes out")
+    judgements: str | None = Field(
+        default=None, description="Of the collection, to be tested by; null: by questions in its texts"
+    )
 
 
 @part.get(
@@ -42,7 +82,7 @@ def switch_encoder(path: CollectionPath, body: SwitchBody) -> Response:
 
     The report of the task says what its test found.
     """
-    task = service().switch_encoder(path.collection, body.name, body.force)
+    task = service().switch_encoder(path.collection, body.name, body.force, body.judgements)
     return reply(task, 202, url_for("tasks.get_task", task_id=task.id))
 
 

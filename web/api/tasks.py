@@ -5,10 +5,23 @@ from flask import Response
 from indexer.records import TaskInfo
 from web.api.blueprint import api_part
 from web.api.replies import reply, reply_list
-from web.api.schemas import TaskList, TaskListParameters, TaskPath, answer_of
+from web.api.schemas import Limit, Parameters, TaskList, answer_of
 from web.service import service
 
 part = api_part("tasks", "Work that goes on after its request was answered.")
+
+
+class TaskPath(Parameters):
+    """A task by number."""
+
+    task_id: int
+
+
+class TaskListParameters(Parameters):
+    """The newest tasks, of one collection or of all."""
+
+    collection: str | None = None
+    limit: Limit = 50
 
 
 @part.get("/tasks", responses={200: answer_of(TaskList, "Tasks, newest first")})

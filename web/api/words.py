@@ -3,15 +3,17 @@
 from collections.abc import Iterable
 
 from flask import Response, request, url_for
+from pydantic import Field
 from werkzeug.exceptions import UnsupportedMediaType
 
 from indexer.records import TaskInfo, WordsAnswer
+from indexer.words import LIMIT_MAX
 from search.encoders.fitted.word_vector_text import count_lines, vector_lines
 from search.errors import InvalidInput
 from web.api import ingest
 from web.api.blueprint import api_part
 from web.api.replies import reply
-from web.api.schemas import REFERENCE, CollectionPath, UploadForm, WordsBody, WordVectorsParameters, answer_of
+from web.api.schemas import REFERENCE, Body, CollectionPath, EncoderName, Parameters, UploadForm, answer_of
 from web.limits import MULTIPART
 from web.service import service
 from web.uploads import uploaded_files
@@ -28,10 +30,27 @@ TEXT = {"content": {PLAIN: {"schema": {"type": "string"}}}}
 part = api_part("words", "What the words of a collection have to do with each other.")
 
 
+class WordsBody(Body):
+    """A question about words."""
+
+    ask: str = Field(description="neighbours, similarity, analogy, odd or contexts")
+    words: list[str] = Field(
+        description="One; two for similarity; a, b, c for an analogy; three or more for odd"
+    )
+    limit: int = Field(default=10, json_schema_extra={"minimum": 1, "maximum": LIMIT_MAX})
+    encoder: EncoderName | None = None
+
+
+class WordVectorsParameters(Parameters):
+    """Whose vectors of words."""
+
+    encoder: EncoderName | None = None
+
+
 @part.post("/collections/<collection>/words", responses={200: answer_of(WordsAnswer, "Best first")})
 def words(path: CollectionPath, body: WordsBody) -> Response:
     """Ask about words, which an encoder that has a vector for each of them answers."""
-    return reply(service().words(path.collection, body.ask, body.words, body.limit, body.encoder))
+    return reply(service().words.ask(path.collection, body.ask, body.words, body.limit, body.encoder))
 
 
 @part.get(
@@ -42,7 +61,7 @@ def words(path: CollectionPath, body: WordsBody) -> Response:
 )
 def word_vectors(path: CollectionPath, query: WordVectorsParameters) -> Response:
     """Return the vectors of all words in word2vec's text format, the most frequent word first."""
-    return _lines(vector_lines(service().word_vectors(path.collection, query.encoder)))
+    return _lines(vector_lines(service().words.vectors(path.collection, query.encoder)))
 
 
 @part.post(
@@ -68,7 +87,7 @@ def import_word_vectors(path: CollectionPath) -> Response:
 )
 def word_counts(path: CollectionPath, query: WordVectorsParameters) -> Response:
     """Return how often each word occurs, the most frequent first."""
-    return _lines(count_lines(service().word_vectors(path.collection, query.encoder)))
+    return _lines(count_lines(service().words.vectors(path.collection, query.encoder)))
 
 
 def _lines(lines: Iterable[bytes]) -> Response:

@@ -3,20 +3,23 @@
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from indexer.judging import FILES, GRADES
+from indexer.judging import FILES, GRADES, of_beir, of_trec
 from indexer.pooling import pool
 from search.errors import InvalidInput
 from web.service import service
+from web.uploads import uploaded_text
 
 pages = Blueprint("judgements_page", __name__)
 MADE_BY = "page"
+FORMS = {"beir": of_beir, "trec": of_trec}
+"""In which form judgements come in two files -> what reads the texts of both."""
 
 
 @pages.get("/collections/<collection>/judgements")
 def judgements(collection: str) -> ResponseReturnValue:
     """Show the sets of judgements of a collection."""
     return render_template(
-        "judgements.html", collection=collection, sets=service().judgements.all(collection)
+        "judgements.html", collection=collection, sets=service().judgements.all(collection), forms=FORMS
     )
 
 
@@ -24,6 +27,17 @@ def judgements(collection: str) -> ResponseReturnValue:
 def make(collection: str) -> ResponseReturnValue:
     """Make the set that the form names, and show it."""
     made = service().judgements.put(collection, _field("name").strip(), [])
+    return redirect(url_for(".judging", collection=collection, name=made.name), 303)
+
+
+@pages.post("/collections/<collection>/judgements/import")
+def bring(collection: str) -> ResponseReturnValue:
+    """Add what stands in the two files of the form to the set that it names, all or nothing; show the set."""
+    read = FORMS.get(_field("form"))
+    if read is None:
+        raise InvalidInput(f"files of judgements come in one of these forms: {', '.join(FORMS)}")
+    asked = read(uploaded_text("questions"), uploaded_text("grades"))
+    made = service().judgements.put(collection, _field("name").strip(), asked)
     return redirect(url_for(".judging", collection=collection, name=made.name), 303)
 
 

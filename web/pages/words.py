@@ -68,7 +68,7 @@ def _found(collection: str, word: str, knowing: Sequence[str]) -> list[Neighbour
     found, unknown = [], None
     for encoder in knowing:
         try:
-            near = service().neighbourhood(collection, word, NEIGHBOURS, encoder)
+            near = service().words.neighbourhood(collection, word, NEIGHBOURS, encoder)
         except UnknownWord as error:
             unknown = error
         else:
@@ -81,4 +81,4 @@ def _found(collection: str, word: str, knowing: Sequence[str]) -> list[Neighbour
 def _contexts(collection: str, word: str, found: Sequence[Neighbourhood]) -> Sequence[ScoredWord]:
     if not any(near.encoder == "cooccurrence" for near in found):
         return []
-    return service().words(collection, CONTEXTS, [word], NEIGHBOURS).found
+    return service().words.ask(collection, CONTEXTS, [word], NEIGHBOURS).found

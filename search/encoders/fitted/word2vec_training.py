@@ -98,5 +98,6 @@ class _Progress(CallbackAny2Vec):
         self._fit, self._done, self._epochs = fit, 0, epochs
 
     def on_epoch_end(self, model: Word2Vec) -> None:
+        """Count an epoch; gensim calls this."""
         self._done += 1
         self._fit.progress(self._done, self._epochs)

@@ -104,7 +104,13 @@ def _whole(text: str) -> int | None:
 
 def _new(term: str, terms: Mapping[str, None], place: int) -> None:
     if not term or term.split() != [term] or not term.isprintable():
-        raise InvalidInput(f"line {place} of the vectors does not begin with a word")
+        found = (
+            f"begins with {term[:50]!r}, which cannot be printed as a word" if term else "begins with no word"
+        )
+        raise InvalidInput(
+            f"line {place} of the vectors {found}; delete that line, and take one off the number of words in "
+            "line 1"
+        )
     if term in terms:
         raise InvalidInput(f"line {place} of the vectors has a word that stands there already: {term[:50]!r}")
 
