@@ -57,6 +57,8 @@ class SearchRequest:
     """Hits that are less relevant are left out; from 0 to 1, and only in mode ``attention``."""
     diversity: float = 0.0
     """From 0 (the best hits, best first) to 1 (hits that differ most); only their order and choice."""
+    expand: bool = True
+    """Whether further words are looked for where the collection has found that to be better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,18 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class FurtherWord:
+    """A word that was looked for beside those of the question, because the best passages say it."""
+
+    word: str
+    """As these passages write it most often."""
+    term: str
+    """As it is counted: folded, and without its ending."""
+    weight: float
+    """Beside a word of the question, which weighs 1."""
+
+
+@dataclass(frozen=True, slots=True)
 class SearchResult:
     """The hits of one search and what may be believed of them."""
 
@@ -136,3 +150,5 @@ class SearchResult:
     took_ms: float = field(default=0.0)
     nothing_relevant: bool | None = None
     """Whether what was found scores no more than is usual without an answer; None where that is not known."""
+    expansion: Sequence[FurtherWord] | None = None
+    """Words that were looked for beside those of the question; None where the question was not expanded."""
