@@ -57,8 +57,6 @@ class SearchRequest:
     """Hits that are less relevant are left out; from 0 to 1, and only in mode ``attention``."""
     diversity: float = 0.0
     """From 0 (the best hits, best first) to 1 (hits that differ most); only their order and choice."""
-    expand: bool = True
-    """Whether further words are looked for where the collection has found that to be better."""
 
 
 @dataclass(frozen=True, slots=True)
