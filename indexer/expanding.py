@@ -47,7 +47,7 @@ Gains = Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class Trial:
     """How good answers are in one mode, by what further words weigh."""
 
     mode: Mode
@@ -71,7 +71,9 @@ class Tested:
         chosen = self.folds
         before = self.gains[NONE]
         after = {each: self.gains[chosen[fold]][each] for each, fold in self.fold_of.items()}
-        adopted, reason = verdict(before, after, f"further words in mode {self.mode}", "none")
+        adopted, reason = verdict(
+            before, after, f"the expansion in mode {self.mode}", "the questions' own words"
+        )
         share = self.best(list(self.fold_of))
         return ExpansionTest(
             self.mode,
@@ -152,7 +154,7 @@ def tested(
     asked: Mapping[str, Asked],
     seed: int,
     step: Note = lambda _: None,
-) -> Tested:
+) -> Trial:
     """Return how good answers are in a mode, by what further words weigh.
 
     Args:
@@ -177,7 +179,7 @@ def tested(
         id: {str(document): grade for document, grade in each.answers.items()} for id, each in asked.items()
     }
     gains = {share: by_query(judgements, run)[COMPARED] for share, run in runs.items()}
-    return Tested(mode, gains, folds({id: each.group for id, each in asked.items()}, seed))
+    return Trial(mode, gains, folds({id: each.group for id, each in asked.items()}, seed))
 
 
 def _answers(service: Service, found: Collection, mix: Mix, mode: Mode, text: str) -> dict[float, list[str]]:
