@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from sqlalchemy.engine import Connection
 
-from indexer import mixes
+from indexer import expansions, mixes
 from indexer.service import Service
 from indexer.store import calibrations, collections, passages
 from indexer.store.calibrations import StoredCalibration, made_of
@@ -171,9 +171,12 @@ def attended(service: Service, found: Collection, question: str) -> Answer:
 
     def look(engine: Engine, connection: Connection) -> Answer:
         ranker, problem = service.rankers.of(connection, found, encoder)
-        if problem or mix.problem:
-            raise NotCalibrated(f"{found.name} cannot be calibrated: {problem or mix.problem}")
-        return replace(engine, ranker=ranker, weights=mix.weights).answer(prepared, None)
+        expansion = expansions.of_collection(connection, found, mix)
+        told = problem or mix.problem or expansion.problem
+        if told:
+            raise NotCalibrated(f"{found.name} cannot be calibrated: {told}")
+        ranking = replace(engine, ranker=ranker, weights=mix.weights, shares=expansion.shares)
+        return ranking.answer(prepared, None)
 
     answer = service.at_one_state(found, look, mix.encoders)
     if answer.mode != "attention":

@@ -5,27 +5,31 @@ user gets.  The query means are those that ship with the encoder, never made fro
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
 from indexer.asking import Answerer, learned, opened, put_questions
+from indexer.expanding import tested
+from indexer.expansions import Shares
 from indexer.fitted import kinds_of_text
 from indexer.fitting import fit
 from indexer.ingest import ingest_paths
+from indexer.judged_questions import drawn
+from indexer.known_answers import Asked
 from indexer.learning import train as training
-from indexer.mixes import Mix, complete_encoders
+from indexer.mixes import USUAL, Mix, complete_encoders
 from indexer.mixing import cross_validated, fitted, gathered
 from indexer.records import IngestSummary
 from indexer.service import Service
 from indexer.store import collections, rankers
-from indexer.systems import ATTENTIONS, MIX
+from indexer.systems import ATTENTIONS, EXPANSIONS, MIX
 from search.errors import InvalidInput, ModelUnavailable
 from search.evaluation.formats import Query
 from search.evaluation.judged import Judged, JudgedCollection
 from search.evaluation.measures import COMPARED, DEPTH, by_query, means, measure
 from search.evaluation.paired import p_values
-from search.model import SearchRequest
+from search.model import Mode, SearchRequest
 from search.ranking.learned import LEARNED
 
 COLLECTION = "evaluation"
@@ -46,6 +50,8 @@ class Evaluation:
     """System of learned attention -> whether its own test would let it into use, and its figures."""
     mixed: Sequence[Mapping[str, float]] = ()
     """What weighs beside attention in each fold; a question is answered by the fold without it."""
+    expanded: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """System with further words -> what they weigh in each fold, of all words."""
 
 
 def check_field(judged: Judged, field: str | None) -> None:
@@ -89,11 +95,15 @@ def evaluate(
     gains: dict[str, dict[str, float]] = {}
     trained: dict[str, Mapping[str, Any]] = {}
     folds: Sequence[Mapping[str, float]] = ()
+    expanded: dict[str, Sequence[float]] = {}
     for system in systems:
         if system == MIX:
             answer, folds = _mix_answerer(
                 service, judged, [name for name in systems if name in kinds_of_text()], note
             )
+        elif system in EXPANSIONS:
+            answer, expanded[system] = _expanded_answerer(service, judged, EXPANSIONS[system])
+            note(f"{system}: further words weigh {', '.join(map(str, expanded[system]))} of all in the folds")
         else:
             tested = made_ready(service, system, note)
             if tested is not None:
@@ -109,7 +119,9 @@ def evaluate(
         note(f"{system}: nDCG@10 {measured[system]['nDCG@10']:.4f}")
     rates = _rates(summary, documents)
     chances = p_values(gains)
-    found = Evaluation(judged.name, documents, len(judged.queries), measured, rates, chances, trained, folds)
+    found = Evaluation(
+        judged.name, documents, len(judged.queries), measured, rates, chances, trained, folds, expanded
+    )
     return found, groups
 
 
@@ -149,6 +161,32 @@ def made_ready(service: Service, system: str, note: Callable[[str], None]) -> Ma
     with service.database.read() as connection:
         trained = rankers.newest(connection, collection, kind)
     return None if trained is None else {"adopted": trained.adopted, **trained.figures}
+
+
+def _expanded_answerer(service: Service, judged: Judged, mode: Mode) -> tuple[Answerer, Sequence[float]]:
+    """Return a mode with further words, and what they weigh in each fold, of all words.
+
+    Each question is answered by the share that was chosen without it.
+    """
+    with service.database.read() as connection:
+        collection = collections.get(connection, COLLECTION)
+    told = drawn(service, collection, judged, 0, "choose a weight of further words by")
+    found = tested(
+        service, collection, USUAL, mode, {query.id: Asked(query.text, answers) for query, answers in told}, 0
+    )
+    chosen = found.folds
+    everywhere = found.best(list(found.fold_of))
+    share_of = {
+        query.text: chosen[found.fold_of[query.id]] if query.id in found.fold_of else everywhere
+        for query in judged.queries
+    }
+
+    def answer(text: str) -> list[str]:
+        shares: Shares = {mode: share_of[text]} if share_of[text] else {}
+        request = SearchRequest(query=text, limit=DEPTH, mode=mode, highlight=False)
+        return [hit.key for hit in service.search(COLLECTION, request, shares=shares).hits]
+
+    return answer, chosen
 
 
 def _mix_answerer(

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from indexer import generations
 from indexer.chunking import passage_input
-from indexer.judged_questions import answered
+from indexer.judged_questions import QUESTIONS_MAX, answered
 from indexer.lexical_caches import terms_of
 from indexer.service import Service
 from indexer.store import passages
@@ -35,8 +35,6 @@ from search.question import Question, prepare
 from search.ranking.attention import AttentionRanker
 from search.ranking.token_codec import packed
 
-QUESTIONS_MAX = 1200
-"""Questions that are put in all: some minutes, and 25 KB for each of some twenty passages of each."""
 DEPTH = 10
 
 

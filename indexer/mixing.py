@@ -6,7 +6,6 @@ document are in one fold.  Only where these held-out answers are better than tho
 than chance, do the weights that all questions together give come into use.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -16,8 +15,9 @@ from numpy.typing import NDArray
 from sqlalchemy.engine import Connection
 
 from indexer import mixes as fitted_mixes
-from indexer.judged_questions import answered
-from indexer.known_answers import DEPTH, QUESTIONS_MAX, Asked, gains
+from indexer.judged_questions import FOLDS, drawn
+from indexer.judged_questions import folds as drawn_folds
+from indexer.known_answers import DEPTH, Asked, gains
 from indexer.learning import verdict
 from indexer.records import MixSummary
 from indexer.service import Service
@@ -37,8 +37,6 @@ from search.mix_fitting import MixLesson, fit_weights
 from search.model import QUERY_CHARACTERS_MAX, SearchRequest
 from search.question import Question, prepare
 
-FOLDS = 5
-QUESTIONS_MIN = 60
 ASKING, FITTING = "asking questions", "fitting"
 STEPS = (ASKING, FITTING)
 
@@ -187,19 +185,11 @@ def gathered(
         made_of = fitted_mixes.made_of(connection, found, encoders)
     if token_encoder(service.models.encoder_of(found)) is None:
         raise InvalidInput("this collection's encoder has no token states to attend to")
-    told = answered(service, found, judged)
-    if len(told) < QUESTIONS_MIN:
-        raise InvalidInput(
-            f"{found.name!r} has {len(told)} judged questions whose answers are stored, too few to fit a "
-            f"mix on and to test it with: at least {QUESTIONS_MIN} are needed",
-            questions=len(told),
-        )
-    drawn = np.random.default_rng(seed).permutation(len(told))[:QUESTIONS_MAX].tolist()
+    told = drawn(service, found, judged, seed, "fit a mix on and to test it with")
     looks = []
-    for number, place in enumerate(drawn, start=1):
-        query, answers = told[place]
+    for number, (query, answers) in enumerate(told, start=1):
         looks.append(_looked(service, found, encoders, query.id, Asked(query.text, answers)))
-        step(Step(ASKING, number, len(drawn)))
+        step(Step(ASKING, number, len(told)))
     return looks, made_of
 
 
@@ -247,7 +237,7 @@ def fitted(looks: Sequence[Looked]) -> Weights:
 
 def cross_validated(looks: Sequence[Looked], seed: int, step: Note = lambda _: None) -> Validated:
     """Return how good weights are on questions that they were not fitted on."""
-    fold_of = _folds(looks, seed)
+    fold_of = drawn_folds({look.id: look.asked.group for look in looks}, seed)
     folds: list[Weights] = []
     for fold in range(FOLDS):
         folds.append(fitted([look for look in looks if fold_of[look.id] != fold]))
@@ -256,14 +246,3 @@ def cross_validated(looks: Sequence[Looked], seed: int, step: Note = lambda _: N
     before = gains(asked, [look.best_as_usual() for look in looks])
     after = gains(asked, [look.best(folds[fold_of[look.id]]) for look in looks])
     return Validated(folds, fold_of, before, after)
-
-
-def _folds(looks: Sequence[Looked], seed: int) -> dict[str, int]:
-    """Return the fold of every question; each document's go together into the fold that has the fewest."""
-    groups = sorted({look.asked.group for look in looks})
-    counts = Counter(look.asked.group for look in looks)
-    sizes, fold_of_group = [0] * FOLDS, {}
-    for group in np.random.default_rng(seed).permutation(groups).tolist():
-        fold_of_group[group] = sizes.index(min(sizes))
-        sizes[fold_of_group[group]] += counts[group]
-    return {look.id: fold_of_group[look.asked.group] for look in looks}

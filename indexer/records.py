@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, BinaryIO, Literal
 
 from search.encoders.fitted.words import ScoredWord
-from search.model import MetadataValue
+from search.model import MetadataValue, Mode
 
 DocumentOutcome = Literal["created", "updated", "unchanged"]
 TaskState = Literal["enqueued", "processing", "succeeded", "failed", "canceled"]
@@ -243,6 +243,38 @@ class MixSummary:
     """Each question by weights that were fitted without it."""
     p_value: float | None = None
     """How likely chance alone makes such a difference."""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ExpansionTest:
+    """What a test of further words came to in one mode."""
+
+    mode: Mode
+    adopted: bool
+    """Whether they are looked for from now on."""
+    reason: str
+    share: float
+    """What they weigh, of all words, to answer all questions best; 0 where they are better left out."""
+    folds: Sequence[float]
+    """The same of every fold, chosen without its questions."""
+    ndcg_before: float
+    """By the questions' own words."""
+    ndcg_after: float
+    """Each question by the share that was chosen without it."""
+    p_value: float
+    """How likely chance alone makes such a difference."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpansionSummary:
+    """In which modes the questions to a collection are expanded, and what was found of it."""
+
+    collection: str
+    in_use: Mapping[Mode, float]
+    """Mode -> what further words weigh from now on, of all words."""
+    tests: Sequence[ExpansionTest] = ()
+    questions: int = 0
     seconds: float = 0.0
 
 

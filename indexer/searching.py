@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy.engine import Connection
 
-from indexer import examples, mixes
+from indexer import examples, expansions, mixes
+from indexer.expansions import Expansion, Shares
 from indexer.fitted import reads_fields
 from indexer.mixes import Mix
 from indexer.models import Models
@@ -72,16 +73,18 @@ class Searching:
         request: SearchRequest,
         ranker: AttentionRanker | None = None,
         mix: Mix | None = None,
+        shares: Shares | None = None,
     ) -> SearchResult:
         """Answer a search over the rows as they are now, in mode attention by ``ranker`` or ``mix`` if given.
 
-        A given ranker ranks alone.
+        A given ranker ranks alone.  Questions get further words by ``shares`` if given.
 
         Raises:
             UnknownCollection: there is no such collection.
             InvalidInput, InvalidFilter: the request is wrong.
         """
         started = perf_counter()
+        given = bool(ranker or mix)
 
         def asked(found: Collection) -> SearchResult:
             if reads_fields(found):
@@ -94,20 +97,25 @@ class Searching:
             question = mixes.asked(question, mixed.encoders, self._models)
 
             def answered(engine: Engine, snapshot: Snapshot, connection: Connection) -> SearchResult:
+                if shares is None and not given:
+                    expansion = expansions.of_collection(connection, found, mixed)
+                else:
+                    expansion = Expansion(shares or {})
+                engine = replace(engine, shares=expansion.shares)
                 if question.mode != "attention":
                     return _result(engine.answer(question, snapshot.selection), snapshot)
                 encoder = self._models.encoder_of(found)
                 chosen, problem = (ranker, None) if ranker else self._rankers.of(connection, found, encoder)
-                if not (ranker or mix) and not mixed.same(mixes.of_collection(connection, found)):
+                if not given and not mixed.same(mixes.of_collection(connection, found)):
                     raise Replaced
                 answer = replace(engine, ranker=chosen, weights=mixed.weights).answer(
                     question, snapshot.selection
                 )
                 result = _result(answer, snapshot)
-                problems = [told for told in (problem, mixed.problem) if told]
+                problems = [told for told in (problem, mixed.problem, expansion.problem) if told]
                 if problems:
                     result = replace(result, degraded=[*result.degraded, *problems])
-                usual = not (ranker or mix or problems) and answer.mode == "attention"
+                usual = not (given or shares or problems) and answer.mode == "attention"
                 known = self._calibration(connection, found, question.language) if usual else None
                 return _told_relevant(result, answer.evidence, known, request.min_relevance)
 
@@ -311,6 +319,7 @@ def _result(found: Answer, snapshot: Snapshot) -> SearchResult:
         hits=found.hits,
         mode=found.mode,
         exact=found.exact,
+        expansion=found.expansion,
         degraded=[*snapshot.degraded, *_waiting(found.waiting), *_damaged(found.damaged)],
         generation=snapshot.vectors.generation,
     )

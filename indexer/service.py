@@ -16,6 +16,7 @@ from indexer import bulk
 from indexer.cache_lock import CacheLock
 from indexer.clock import Clock, utc_now
 from indexer.evaluations import Evaluations
+from indexer.expansions import Shares
 from indexer.fitted import (
     STEPS,
     FittedEncoders,
@@ -455,6 +456,7 @@ class Service:
         request: SearchRequest,
         ranker: AttentionRanker | None = None,
         mix: Mix | None = None,
+        shares: Shares | None = None,
     ) -> SearchResult:
         """Answer a search over the rows as they are now.
 
@@ -463,12 +465,13 @@ class Service:
             request: what for.
             ranker: of mode attention, alone, instead of what the collection uses.
             mix: of mode attention, instead of the one that the collection uses.
+            shares: of further words, by mode, instead of those that the collection uses.
 
         Raises:
             UnknownCollection: there is no such collection.
             InvalidInput, InvalidFilter: the request is wrong.
         """
-        return self._searching.search(collection, request, ranker, mix)
+        return self._searching.search(collection, request, ranker, mix, shares)
 
     def similar(self, collection: str, request: SimilarRequest) -> SearchResult:
         """Return what is like the examples of ``like`` and unlike those of ``unlike``.

@@ -1,6 +1,6 @@
 """Which ways of answering a question can be measured, and which of them a collection has."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy.engine import Connection
 
@@ -9,7 +9,8 @@ from indexer.store import collections, rankers
 from indexer.store.collections import OWN, Collection
 from search.encoders.fitted.catalog import OF_FIELDS
 from search.errors import InvalidInput
-from search.model import MODES
+from search.expansion import EXPANDED
+from search.model import MODES, Mode
 from search.ranking.learned import KINDS, LEARNED
 from search.registry import slip
 
@@ -18,7 +19,9 @@ RAW = "dense:raw"
 ATTENTIONS = {f"attention:{kind}": kind for kind in KINDS}
 MIX = "mix"
 """What weighs beside attention, fitted by cross-validation on the very questions that are put."""
-SYSTEMS = (*MODES, *ATTENTIONS, RAW, *kinds_of_text(), OWN, MIX)
+EXPANSIONS: Mapping[str, Mode] = {f"{mode}:expanded": mode for mode in EXPANDED}
+"""Modes with further words, which weigh what cross-validation on the very questions that are put chooses."""
+SYSTEMS = (*MODES, *ATTENTIONS, *EXPANSIONS, RAW, *kinds_of_text(), OWN, MIX)
 
 
 def checked_systems(names: Sequence[str]) -> list[str]:
@@ -48,6 +51,12 @@ def check_there(connection: Connection, found: Collection, system: str) -> None:
             "collection answers in mode attention, so measure that",
             system=system,
         )
+    if system in EXPANSIONS:
+        raise InvalidInput(
+            f"{system} is cross-validated by `xunyi evaluate DIR`; what `xunyi train expansion` has let into "
+            f"use in a collection answers in mode {EXPANSIONS[system]}, so measure that",
+            system=system,
+        )
     if system in kinds_of_text():
         collections.through(connection, found, system)
     elif kind in LEARNED and rankers.newest(connection, found, kind) is None:
@@ -63,5 +72,5 @@ def systems_of(connection: Connection, found: Collection) -> list[str]:
     trained = {kind for kind in LEARNED if rankers.newest(connection, found, kind) is not None}
     has = {seen.encoder for seen in collections.encoders_of(connection, found) if seen.complete}
     lacking = {f"attention:{kind}" for kind in LEARNED if kind not in trained}
-    lacking |= {MIX} | (set(kinds_of_text()) - has)
+    lacking |= {MIX, *EXPANSIONS} | (set(kinds_of_text()) - has)
     return [system for system in SYSTEMS if system not in lacking]

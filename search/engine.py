@@ -23,11 +23,12 @@ from search.attending import (
     second_look,
 )
 from search.diversity import diverse, pool_size
+from search.expansion import PASSAGES, likely_words, weighed
 from search.explaining import links_told, speaking_words
 from search.fusion import Part, Ranked, best_of_groups, first_depth, rank
 from search.languages import LanguageView
 from search.lexical.bm25 import idf
-from search.model import FoundPassage, Hit, Mode
+from search.model import FoundPassage, FurtherWord, Hit, Mode
 from search.parts import DensePart, LanguagePart, LexicalPart, Pool
 from search.question import Question
 from search.ranking.attention import AttentionRanker
@@ -73,6 +74,8 @@ class Answer:
     """Candidates that have no token states yet, which kept attention from ranking."""
     damaged: Sequence[int] = ()
     """Passages whose token states are damaged, which kept attention from ranking."""
+    expansion: Sequence[FurtherWord] | None = None
+    """What was looked for beside the question's words; None where it was not expanded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +93,34 @@ class Engine:
     """Encoder that was fit on the collection -> its vectors."""
     weights: Mapping[str, float] = field(default_factory=lambda: WEIGHTS)
     """What parts weigh beside attention; see ``second_look``."""
+    shares: Mapping[Mode, float] = field(default_factory=dict)
+    """Mode that questions are expanded in -> what further words weigh, of all words."""
 
     def answer(self, question: Question, selection: Selection | None) -> Answer:
         """Return the best passages, or documents by their best passage, with their rows."""
+        if question.mode in self.shares:
+            further = self.likely_words(question, selection)
+            expansion = weighed(further, question.terms, self.shares[question.mode])
+            question = replace(question, expansion=expansion)
         if question.mode == "attention":
             return self._attended_if_sound(question, selection)
         wanted = pool_size(question.limit, question.diversity)
         ranking = rank(self._parts(question, selection), wanted, self._groups(question))
         rows = self._diverse(ranking.rows, question)
-        return Answer(self._hits(rows, question, None), question.mode, ranking.exact)
+        shown = self._hits(rows, question, None)
+        return Answer(shown, question.mode, ranking.exact, expansion=question.expansion)
+
+    def likely_words(self, question: Question, selection: Selection | None) -> list[FurtherWord]:
+        """Return what the best passages by a first look say beside the question; they weigh 1 in all.
+
+        They are among those that a filter lets through: others must not show in an answer.
+        """
+        first = question if question.mode == "lexical" else without_attention(question)
+        passages = replace(question, group_by="passage")
+        best = rank(self._parts(first, selection), PASSAGES, self._groups(passages)).rows
+        found = self.source.passages([row.passage for row in best])
+        texts = [found[row.passage].encoded for row in best]
+        return likely_words(question.terms, texts, self.analyzer, self.words.statistics)
 
     def _attended_if_sound(self, question: Question, selection: Selection | None) -> Answer:
         """Rank by attention, or as the first look does where token states turn out to be damaged."""
@@ -132,7 +154,7 @@ class Engine:
             if len(rows) >= question.limit or candidates.complete:
                 most = float(told(table).max()) if candidates.ids.size else None
                 shown = self._hits(self._diverse(rows, question), question, evidence)
-                return Answer(shown, question.mode, candidates.complete, most)
+                return Answer(shown, question.mode, candidates.complete, most, expansion=question.expansion)
             count *= 2
 
     def candidates(self, question: Question) -> Candidates:
@@ -171,7 +193,7 @@ class Engine:
             return self._meaning(question, selection, lifted=0.0)
         lexical = LexicalPart(
             self.words,
-            question.terms,
+            question.weights,
             selection,
             self.lexical_factor(question),
             alone=question.mode == "lexical",
@@ -217,7 +239,7 @@ class Engine:
 
     def lexical_factor(self, question: Question) -> float:
         """Return what BM25 is multiplied by for a question."""
-        bound = self.words.upper_bound(question.terms)
+        bound = self.words.upper_bound(question.weights)
         return 1.0 if question.mode == "lexical" or bound <= 0 else LEXICAL_WEIGHT / math.sqrt(bound)
 
     def _hit(self, row: Ranked, found: FoundPassage, question: Question, evidence: Evidence | None) -> Hit:
@@ -227,7 +249,7 @@ class Engine:
         elif links:
             marked = speaking_words(links, found, self.analyzer)
         else:
-            marked = highlights(found.passage.text, question.terms, self.analyzer, found.passage.start)
+            marked = highlights(found.passage.text, question.weights, self.analyzer, found.passage.start)
         explanation = self._explanation(row, question, second=bool(links)) if question.explain else None
         if explanation is not None and links:
             explanation["attention"] = links_told(links, question.text, found, self.analyzer)
@@ -261,7 +283,7 @@ class Engine:
             told["lexical"] = {
                 "bm25": row.parts["lexical"] / factor,
                 "factor": factor,
-                "terms": list(dict.fromkeys(question.terms)),
+                "terms": list(question.weights),
             }
         if "language" in row.parts:
             told["language"] = {"of_the_question": question.language}
@@ -270,7 +292,8 @@ class Engine:
 
 def without_attention(question: Question) -> Question:
     """Return the question whose answer is the first look alone."""
-    return replace(question, mode="dense" if question.by_examples else "hybrid", pieces=None)
+    mode: Mode = "dense" if question.by_examples else "hybrid"
+    return replace(question, mode=mode, pieces=None, expansion=None)
 
 
 def _depth(question: Question) -> int:

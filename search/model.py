@@ -122,6 +122,18 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class FurtherWord:
+    """A word that was looked for beside those of the question, because the best passages say it."""
+
+    word: str
+    """As these passages write it most often."""
+    term: str
+    """As it is counted: folded, and without its ending."""
+    weight: float
+    """Beside a word of the question, which weighs 1."""
+
+
+@dataclass(frozen=True, slots=True)
 class SearchResult:
     """The hits of one search and what may be believed of them."""
 
@@ -136,3 +148,5 @@ class SearchResult:
     took_ms: float = field(default=0.0)
     nothing_relevant: bool | None = None
     """Whether what was found scores no more than is usual without an answer; None where that is not known."""
+    expansion: Sequence[FurtherWord] | None = None
+    """Words that were looked for beside those of the question; None where the question was not expanded."""

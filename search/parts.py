@@ -11,6 +11,7 @@ from search.arrays import Ids, Vector
 from search.encoders.base import Language
 from search.fusion import Listing
 from search.languages import LanguageView
+from search.lexical.bm25 import Terms
 from search.vectors.base import Mask
 from search.views import LexicalView, Selection, VectorView
 
@@ -98,7 +99,7 @@ class LexicalPart:
     """BM25 times a factor that is fixed for the query."""
 
     view: LexicalView
-    terms: Sequence[str]
+    terms: Terms
     selection: Selection | None
     factor: float
     alone: bool

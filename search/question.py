@@ -14,10 +14,12 @@ from search.arrays import Matrix, Spans, Vector, unit_rows
 from search.centring import centred, query_centre, query_mean
 from search.encoders.base import Encoder, Language, TokenStates, token_encoder
 from search.errors import InvalidInput
+from search.lexical.bm25 import weighted
 from search.model import (
     LIMIT_MAX,
     MODES,
     QUERY_CHARACTERS_MAX,
+    FurtherWord,
     GroupBy,
     Mode,
     SearchRequest,
@@ -53,6 +55,13 @@ class Question:
     """What the encoder makes of each piece of it; None where the mode has no use for it."""
     beside: Mapping[str, Vector] = field(default_factory=dict)
     """Encoder that was fit on the collection -> its vector of the query, which weighs beside attention."""
+    expansion: Sequence[FurtherWord] | None = None
+    """What is looked for by words beside ``terms``; None where nothing further was asked for."""
+
+    @property
+    def weights(self) -> Mapping[str, float]:
+        """What each term weighs that BM25 looks for."""
+        return {**weighted(self.terms), **{further.term: further.weight for further in self.expansion or ()}}
 
 
 @dataclass(frozen=True, slots=True)

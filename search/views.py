@@ -13,7 +13,7 @@ import numpy as np
 
 from search.arrays import Ids, Matrix, Vector
 from search.lexical.base import LexicalIndex
-from search.lexical.bm25 import CountedPassages, Statistics, upper_bound
+from search.lexical.bm25 import CountedPassages, Statistics, Terms, upper_bound, weighted
 from search.vectors.base import Mask, VectorIndex
 from search.vectors.exact_index import ExactIndex
 from search.vectors.scoring import best_first, mask_of
@@ -115,7 +115,7 @@ class LexicalView:
     """Passages that the index still holds and the database does not, ascending."""
     _counted: dict[int, Counter[str]] = field(default_factory=dict)
     """Passage of the tail -> its terms counted."""
-    _late: dict[tuple[str, ...], Vector] = field(default_factory=dict, init=False)
+    _late: dict[tuple[tuple[str, float], ...], Vector] = field(default_factory=dict, init=False)
     """Query -> scores of the tail, for the last query: a search asks more than once."""
 
     def following(self, tail_ids: Ids, tail_terms: Sequence[Sequence[str]], removed: Ids) -> "LexicalView":
@@ -124,13 +124,13 @@ class LexicalView:
         counted = {passage: counts for passage, counts in list(self._counted.items()) if passage in kept}
         return LexicalView(self.base, tail_ids, tail_terms, removed, counted)
 
-    def statistics(self, terms: Sequence[str]) -> Statistics:
+    def statistics(self, terms: Terms) -> Statistics:
         """Return what BM25 needs to know; from the passages themselves while the index is empty."""
         if self.base.count:
             return self.base.statistics(terms)
         return self._tail().statistics(terms)
 
-    def search(self, terms: Sequence[str], k: int, selection: Selection | None) -> tuple[Ids, Vector]:
+    def search(self, terms: Terms, k: int, selection: Selection | None) -> tuple[Ids, Vector]:
         """Return ids and BM25 scores of the ``k`` best passages that hold one of ``terms``."""
         if not terms:
             return NO_IDS, np.empty(0, dtype=np.float32)
@@ -141,7 +141,7 @@ class LexicalView:
             hit &= selection.mask(self.tail_ids)
         return best_first(np.concatenate([ids, self.tail_ids[hit]]), np.concatenate([scores, late[hit]]), k)
 
-    def _search_base(self, terms: Sequence[str], k: int, selection: Selection | None) -> tuple[Ids, Vector]:
+    def _search_base(self, terms: Terms, k: int, selection: Selection | None) -> tuple[Ids, Vector]:
         if not self.base.count:
             return NO_IDS, np.empty(0, dtype=np.float32)
         if selection is not None:
@@ -150,7 +150,7 @@ class LexicalView:
         there = ~np.isin(ids, self.removed)
         return ids[there][:k], scores[there][:k]
 
-    def scores(self, terms: Sequence[str], ids: Ids) -> Vector:
+    def scores(self, terms: Terms, ids: Ids) -> Vector:
         """Return the BM25 scores of given passages ``(len(ids),)``; 0 where no term occurs."""
         scores = np.zeros(ids.size, dtype=np.float32)
         if not terms:
@@ -162,12 +162,12 @@ class LexicalView:
             scores[~late] = self.base.scores(terms, ids[~late])
         return scores
 
-    def upper_bound(self, terms: Sequence[str]) -> float:
+    def upper_bound(self, terms: Terms) -> float:
         """Return the score that no passage can reach for ``terms``; 0 for no terms."""
         return upper_bound(terms, self.statistics(terms)) if terms else 0.0
 
-    def _late_scores(self, terms: Sequence[str]) -> Vector:
-        asked = tuple(terms)
+    def _late_scores(self, terms: Terms) -> Vector:
+        asked = tuple(weighted(terms).items())
         known = self._late.get(asked)
         if known is None:
             known = self._tail().scores(terms, self.statistics(terms))

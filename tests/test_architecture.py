@@ -68,7 +68,7 @@ LAYERS = (
     {"errors", "arrays", "model", "registry", "artifacts", "child"},
     {"text"},
     {"encoders", "lexical", "vectors", "ranking"},
-    {"centring", "views", "fusion", "relevance", "diversity", "mix_fitting"},
+    {"centring", "views", "fusion", "relevance", "diversity", "mix_fitting", "expansion"},
     {"languages", "question", "maps"},
     {"parts"},
     {"attending"},

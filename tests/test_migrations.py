@@ -26,6 +26,7 @@ LATER = (
     "calibrations",
     "collection_encoders",
     "mixes",
+    "expansions",
     "judgement_sets",
     "judged_questions",
     "judgements",

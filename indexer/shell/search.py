@@ -177,6 +177,9 @@ def print_result(result: SearchResult, console: Console) -> None:
         console.print()
     for problem in result.degraded:
         options.errors_console.print(f"[yellow]degraded:[/yellow] {escape(problem)}")
+    if result.expansion:
+        words = ", ".join(f"{word.word} {word.weight:.2f}" for word in result.expansion)
+        console.print(Text(f"further words: {words}", style="dim"), soft_wrap=True)
     exactness = "exact" if result.exact else "approximate"
     hits = options.counted(len(result.hits), "hit")
     console.print(f"[dim]{hits}, {result.mode}, {exactness}, {result.took_ms:.0f} ms[/dim]")

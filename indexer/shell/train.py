@@ -2,19 +2,21 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from indexer.expanding import back_to_none, train_expansion
 from indexer.fitted import checked_kind as checked_encoder
 from indexer.fitted import checked_options, kinds
 from indexer.fitting import fit
 from indexer.learning import checked_kind
 from indexer.learning import train as run_training
 from indexer.mixing import back_to_usual, train_mix
-from indexer.records import FitSummary, MixSummary, SwitchSummary, TrainingSummary
+from indexer.records import ExpansionSummary, FitSummary, MixSummary, SwitchSummary, TrainingSummary
 from indexer.service import Service
 from indexer.shell import options
 from indexer.shell.switched import print_switch
@@ -32,12 +34,16 @@ from search.registry import nearest
 
 STOPPED = 1
 ATTENTION = "attention"
-MIX, USUAL = "mix", "usual"
+MIX, EXPANSION, USUAL = "mix", "expansion", "usual"
 
 
 @click.command()
 @click.argument("what", metavar="WHAT")
-@click.option("--kind", metavar="KIND", help=f"Of attention, one of: {', '.join(KINDS)}; of mix: {USUAL}.")
+@click.option(
+    "--kind",
+    metavar="KIND",
+    help=f"Of attention, one of: {', '.join(KINDS)}; of {MIX} and {EXPANSION}: {USUAL}.",
+)
 @options.collection_option
 @options.judgements_option
 @click.option(
@@ -64,16 +70,18 @@ def train(
     as_json: bool,
     home: str | None,
 ) -> int:
-    """Fit an encoder (WHAT is its name, such as lsi) on a collection, or train its attention or mix.
+    """Fit an encoder (WHAT is its name, such as lsi), or train a collection's attention, mix or expansion.
 
     `xunyi train attention --kind KIND` learns how words attend and uses that if a held-out test finds it
     better; `--kind simple` goes back.  `xunyi train NAME` fits the encoder NAME on the collection's own
     passages; `xunyi search --encoder NAME` then searches by it.  `xunyi train features --field
     price:number:2 --field tags:tags` makes a vector of each document's fields, which `xunyi similar
     --encoder features` compares.  `xunyi train mix --judgements DIR` fits what these encoders, meaning and
-    words weigh beside attention; `--kind usual` goes back.  `xunyi train transformer` fine-tunes the
+    words weigh beside attention; `--kind usual` goes back.  `xunyi train expansion --judgements DIR` tests
+    whether questions are answered better with further words, those of the best passages, and asks with them
+    in modes where that is so; `--kind usual` goes back.  `xunyi train transformer` fine-tunes the
     collection's own model, and switches to that if a test finds it better.  Attention and transformer learn
-    from `--judgements`, or else from questions in the texts; a mix needs judgements.
+    from `--judgements`, or else from questions in the texts; mix and expansion need judgements.
     """
     declared = [field_of(given) for given in fields]
     _check(what, kind, judgements is not None, declared, learn_on)
@@ -92,6 +100,8 @@ def train(
         print_fit(summary)
     elif isinstance(summary, MixSummary):
         print_mix(summary)
+    elif isinstance(summary, ExpansionSummary):
+        print_expansion(summary)
     else:
         print_summary(summary)
     return 0
@@ -145,22 +155,29 @@ def _check_attention(kind: str | None, _: bool) -> None:
     checked_kind(kind)
 
 
-def _check_mix(kind: str | None, judged: bool) -> None:
+def _check_usual(named: str, by: str, back: str, kind: str | None, judged: bool) -> None:
+    """Raise ``InvalidInput`` unless there are either judgements or the one kind that goes back."""
     if kind not in (None, USUAL):
-        raise InvalidInput(f"a mix has no kind {kind!r}; leave --kind out, or choose {USUAL}")
+        raise InvalidInput(f"{named} has no kind {kind!r}; leave --kind out, or choose {USUAL}")
     if judged == (kind is not None):
-        raise InvalidInput(
-            "say what the mix is to be fitted on: --judgements, with a folder or a name; or "
-            f"--kind {USUAL}, to go back to the usual mix"
-        )
+        raise InvalidInput(f"say what {by}: --judgements, with a folder or a name; or --kind {USUAL}, {back}")
 
 
 def _check_own(kind: str | None, _: bool) -> None:
     if kind is not None:
-        raise InvalidInput(f"--kind goes with: xunyi train {ATTENTION}, xunyi train {MIX}")
+        raise InvalidInput(
+            f"--kind goes with: xunyi train {ATTENTION}, xunyi train {MIX}, xunyi train {EXPANSION}"
+        )
 
 
-JUDGED = {ATTENTION: _check_attention, MIX: _check_mix, OWN: _check_own}
+JUDGED: Mapping[str, Callable[[str | None, bool], None]] = {
+    ATTENTION: _check_attention,
+    MIX: partial(_check_usual, "a mix", "the mix is to be fitted on", "to go back to the usual mix"),
+    EXPANSION: partial(
+        _check_usual, "an expansion", "further words are to be tested on", "to ask without them again"
+    ),
+    OWN: _check_own,
+}
 """What can learn from judged questions -> what checks its --kind, told whether there are any."""
 
 
@@ -174,7 +191,11 @@ def _run(
     note: Note,
     declared: Sequence[Mapping[str, Any]],
     learn_on: bool,
-) -> TrainingSummary | FitSummary | MixSummary | SwitchSummary:
+) -> TrainingSummary | FitSummary | MixSummary | ExpansionSummary | SwitchSummary:
+    if what == EXPANSION:
+        if judged is None:
+            return back_to_none(service, collection)
+        return train_expansion(service, collection, judged, seed, note)
     if what == MIX:
         if judged is None:
             return back_to_usual(service, collection)
@@ -243,6 +264,28 @@ def print_mix(summary: MixSummary) -> None:
         )
     console.print(summary.reason, markup=False)
     console.print(f"in use: {_weights(summary.in_use)}", markup=False)
+
+
+def print_expansion(summary: ExpansionSummary) -> None:
+    """Print what the test of further words came to, mode by mode."""
+    console = options.Output(highlight=False)
+    if summary.tests:
+        console.print(
+            f"{summary.collection}: further words were tested on {summary.questions} judged questions "
+            f"({summary.seconds:.0f} s)",
+            markup=False,
+        )
+    for test in summary.tests:
+        folds = ", ".join(f"{share:g}" for share in test.folds)
+        console.print(f"{test.mode}: of all words they weigh {folds} in the folds", markup=False, style="dim")
+        console.print(
+            f"nDCG@10 on questions held out of the choice: without {test.ndcg_before:.4f}, with "
+            f"{test.ndcg_after:.4f}, p = {test.p_value:.4f}",
+            markup=False,
+        )
+        console.print(test.reason, markup=False)
+    used = ", ".join(f"{share:g} of all words in mode {mode}" for mode, share in summary.in_use.items())
+    console.print(f"further words in use: {used or 'none'}", markup=False)
 
 
 def _weights(weights: Mapping[str, float]) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from indexer.store import mixes, rankers
+from indexer.store import expansions, mixes, rankers
 from indexer.store.collections import Collection, lock
 from indexer.store.tables import CalibrationRow
 from search.encoders.base import Language
@@ -44,7 +44,10 @@ def made_of(connection: Connection, found: Collection, codec: str) -> str:
     learned = rankers.in_use(connection, found)
     mix = mixes.in_use(connection, found)
     beside = f" mix {mix.id}" if mix else ""
-    return f"{METHOD} {codec} {learned.fingerprint[:16] if learned else 'simple'}{beside}"
+    expansion = expansions.of_collection(connection, found)
+    share = expansion.shares.get("attention") if expansion else None
+    further = f" expansion {share}" if share else ""
+    return f"{METHOD} {codec} {learned.fingerprint[:16] if learned else 'simple'}{beside}{further}"
 
 
 def of_collection(connection: Connection, collection: Collection) -> Mapping[str, StoredCalibration]:

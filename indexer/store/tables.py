@@ -351,6 +351,23 @@ class MixRow(Base):
     created_at: Mapped[datetime]
 
 
+class ExpansionRow(Base):
+    """What the newest test of further words let into use in a collection; without one there are none."""
+
+    __tablename__ = "expansions"
+
+    collection_id: Mapped[int] = mapped_column(
+        ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True
+    )
+    shares: Mapped[dict[str, Any]]
+    """Mode -> what further words weigh in it, of all words; modes that gain nothing are left out."""
+    made_of: Mapped[dict[str, Any]]
+    """Fingerprints of the encoder and the attention, and the mix, that mode attention was tested with."""
+    figures: Mapped[dict[str, Any]]
+    """Mode -> what its held-out test found."""
+    created_at: Mapped[datetime]
+
+
 class CalibrationRow(Base):
     """What is usual in a collection for questions of one language that it has no answer to."""
 

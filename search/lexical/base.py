@@ -1,17 +1,16 @@
 """What the rest of the service may expect of a lexical index."""
 
-from collections.abc import Sequence
 from typing import Protocol
 
 from search.arrays import Ids, Vector
-from search.lexical.bm25 import Statistics
+from search.lexical.bm25 import Statistics, Terms
 
 
 class LexicalIndex(Protocol):
     """An immutable picture of a collection's words as of one change; safe for several threads.
 
     A passage matches when it holds at least one of the query's terms.  Scores are BM25, higher is
-    better, and a term that is asked for twice counts once.
+    better, and a term that is asked for twice counts once, or as much as it weighs.
     """
 
     @property
@@ -24,7 +23,7 @@ class LexicalIndex(Protocol):
         """How many passages it holds."""
         ...
 
-    def search(self, terms: Sequence[str], k: int, allowed: Ids | None = None) -> tuple[Ids, Vector]:
+    def search(self, terms: Terms, k: int, allowed: Ids | None = None) -> tuple[Ids, Vector]:
         """Return ids and scores ``(m,)`` of the best matches, best first, ties by ascending id.
 
         Args:
@@ -34,10 +33,10 @@ class LexicalIndex(Protocol):
         """
         ...
 
-    def scores(self, terms: Sequence[str], ids: Ids) -> Vector:
+    def scores(self, terms: Terms, ids: Ids) -> Vector:
         """Return the scores ``(len(ids),)`` of distinct ``ids`` in that order; 0 where no term occurs."""
         ...
 
-    def statistics(self, terms: Sequence[str]) -> Statistics:
+    def statistics(self, terms: Terms) -> Statistics:
         """Return what the index's own scores are made with; passages it has lost may still weigh."""
         ...

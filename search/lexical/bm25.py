@@ -5,7 +5,8 @@ with tantivy's formula, its quantised lengths and the index's statistics, in the
 ``search/views.py`` lays these scores over those of the index.
 
 A query's distinct terms count once each, here and in the index: on judged collections repeating a word in
-a question says nothing (nDCG@10 +.001 on average without).
+a question says nothing (nDCG@10 +.001 on average without).  Terms that come with weights count as much as
+those say.
 
 Sources:
     Robertson and Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond, 2009, section 3.
@@ -27,6 +28,9 @@ B = np.float32(0.75)
 ONE = np.float32(1)
 HALF = np.float32(0.5)
 
+Terms = Sequence[str] | Mapping[str, float]
+"""The terms of a query, which weigh 1 each, or term -> what it weighs (above 0)."""
+
 _EXACT_LENGTHS = 24
 """Lengths below this are stored as they are; above, what is beyond it keeps its first four bits."""
 
@@ -46,6 +50,11 @@ class Statistics:
 def distinct(terms: Iterable[str]) -> list[str]:
     """Return the terms once each, in the order of their first occurrence."""
     return list(dict.fromkeys(terms))
+
+
+def weighted(terms: Terms) -> Mapping[str, float]:
+    """Return what each distinct term of a query weighs, in the order of their first occurrence."""
+    return terms if isinstance(terms, Mapping) else dict.fromkeys(terms, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +78,7 @@ class CountedPassages:
         average = float(self.lengths.mean()) if self.counts else 0.0
         return Statistics(len(self.counts), average, frequencies)
 
-    def scores(self, query_terms: Iterable[str], statistics: Statistics) -> Vector:
+    def scores(self, query_terms: Terms, statistics: Statistics) -> Vector:
         """Return the BM25 score of each passage; see ``score_passages``."""
         scores = np.zeros(len(self.counts), dtype=np.float32)
         if not statistics.average_length:
@@ -103,14 +112,14 @@ def stored_length(length: int) -> int:
 
 
 def score_passages(
-    query_terms: Iterable[str], passages_terms: Sequence[Sequence[str]], statistics: Statistics
+    query_terms: Terms, passages_terms: Sequence[Sequence[str]], statistics: Statistics
 ) -> Vector:
     """Return the BM25 score of each passage, ``(len(passages_terms),)``; 0 where no term occurs.
 
-    score = sum over distinct terms t of idf(t) (k1 + 1) tf / (tf + k1 (1 - b + b length / average))
+    score = sum over distinct terms t of weight(t) idf(t) (k1 + 1) tf / (tf + k1 (1 - b + b length / average))
 
     Args:
-        query_terms: terms by the analyzer that gave the passages'.
+        query_terms: by the analyzer that gave the passages'.
         passages_terms: all terms of each passage.
         statistics: the index's, about ``query_terms``; those of the passages themselves are taken
             where they are of no passage at all.
@@ -121,11 +130,14 @@ def score_passages(
     return passages.scores(query_terms, statistics)
 
 
-def upper_bound(terms: Iterable[str], statistics: Statistics) -> float:
-    """Return the sum over distinct terms of idf (k1 + 1), a score that no passage reaches."""
+def upper_bound(terms: Terms, statistics: Statistics) -> float:
+    """Return the sum over distinct terms of weight idf (k1 + 1), a score that no passage reaches."""
     return float(sum(_weights(terms, statistics).values()))
 
 
-def _weights(terms: Iterable[str], statistics: Statistics) -> dict[str, np.float32]:
+def _weights(terms: Terms, statistics: Statistics) -> dict[str, np.float32]:
     known = statistics.frequencies
-    return {term: idf(statistics.documents, known.get(term, 0)) * (ONE + K1) for term in terms}
+    return {
+        term: idf(statistics.documents, known.get(term, 0)) * (ONE + K1) * np.float32(weight)
+        for term, weight in weighted(terms).items()
+    }

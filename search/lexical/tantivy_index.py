@@ -10,7 +10,7 @@ or the hits are at an end.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -20,7 +20,7 @@ import tantivy
 from search.arrays import Ids, Vector
 from search.artifacts import DamagedArtifact, Description, verify_sealed
 from search.lexical import tantivy_snapshots as snapshots
-from search.lexical.bm25 import Statistics, distinct
+from search.lexical.bm25 import Statistics, Terms, distinct, weighted
 from search.lexical.tantivy_format import (
     COVERS,
     ID,
@@ -111,44 +111,49 @@ class TantivyIndex:
         """Return whether the files it was opened from are still there, untouched; cheap."""
         return _identity(self._files) == self._identity
 
-    def search(self, terms: Sequence[str], k: int, allowed: Ids | None = None) -> tuple[Ids, Vector]:
+    def search(self, terms: Terms, k: int, allowed: Ids | None = None) -> tuple[Ids, Vector]:
         """Return ids and BM25 scores of the ``k`` best matches, best first, ties by ascending id."""
         if k < 1:
             raise ValueError(f"k is {k}; it must be at least 1")
-        terms = self._known(terms)
-        if not terms or (allowed is not None and not allowed.size):
+        known = self._known(terms)
+        if not known or (allowed is not None and not allowed.size):
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
         if allowed is None:
-            return self._best(self._any_of(terms), k, k + _SPARE)
-        return self._best_among(terms, k, allowed)
+            return self._best(self._any_of(known), k, k + _SPARE)
+        return self._best_among(known, k, allowed)
 
-    def scores(self, terms: Sequence[str], ids: Ids) -> Vector:
+    def scores(self, terms: Terms, ids: Ids) -> Vector:
         """Return the BM25 scores ``(len(ids),)`` of distinct ``ids``; 0 where no term occurs."""
         scores = np.zeros(ids.size, dtype=np.float32)
-        terms = self._known(terms)
-        if not terms or not ids.size:
+        known = self._known(terms)
+        if not known or not ids.size:
             return scores
-        found, values = self._fetched(self._restricted(terms, ids), ids.size)
+        found, values = self._fetched(self._restricted(known, ids), ids.size)
         order = np.argsort(ids)
         scores[order[np.searchsorted(ids[order], found)]] = values
         return scores
 
-    def statistics(self, terms: Sequence[str]) -> Statistics:
+    def statistics(self, terms: Terms) -> Statistics:
         """Return what tantivy scores with: deleted passages weigh until a merge, and so does the marker."""
         frequencies = {term: self._searcher.doc_freq(TERMS, term) for term in distinct(terms)}
         return Statistics(self._documents, self._average_length, frequencies)
 
-    def _known(self, terms: Sequence[str]) -> list[str]:
-        """Return the distinct terms that some passage holds; the marker's is of no passage."""
-        return [
-            term for term in distinct(terms) if term != MARKER_TERM and self._searcher.doc_freq(TERMS, term)
-        ]
+    def _known(self, terms: Terms) -> Mapping[str, float]:
+        """Return what the terms weigh that some passage holds; the marker's is of no passage."""
+        return {
+            term: weight
+            for term, weight in weighted(terms).items()
+            if term != MARKER_TERM and self._searcher.doc_freq(TERMS, term)
+        }
 
-    def _any_of(self, terms: Sequence[str]) -> tantivy.Query:
-        clauses = [(tantivy.Occur.Should, term_query(self._index, term)) for term in terms]
+    def _any_of(self, terms: Mapping[str, float]) -> tantivy.Query:
+        clauses = [
+            (tantivy.Occur.Should, tantivy.Query.boost_query(term_query(self._index, term), weight))
+            for term, weight in terms.items()
+        ]
         return tantivy.Query.boolean_query(clauses)
 
-    def _restricted(self, terms: Sequence[str], ids: Ids) -> tantivy.Query:
+    def _restricted(self, terms: Mapping[str, float], ids: Ids) -> tantivy.Query:
         silent = tantivy.Query.const_score_query(self._among(ids), 0.0)
         return tantivy.Query.boolean_query(
             [(tantivy.Occur.Must, self._any_of(terms)), (tantivy.Occur.Must, silent)]
@@ -173,7 +178,7 @@ class TantivyIndex:
                 return _ordered(ids, scores, k)
             wanted *= _GROWTH
 
-    def _best_among(self, terms: Sequence[str], k: int, allowed: Ids) -> tuple[Ids, Vector]:
+    def _best_among(self, terms: Mapping[str, float], k: int, allowed: Ids) -> tuple[Ids, Vector]:
         """Fetch hits and keep the allowed ones; ask for those alone once the list would be the longer one."""
         query = self._any_of(terms)
         wanted = max(k + _SPARE, (k + _SPARE) * self.count // allowed.size)

@@ -59,6 +59,7 @@ QUERIES = [
     ["w5", "w5", "w5", "w9"],
     ["w390"],
     [f"w{word}" for word in range(1, 60)],
+    {"w3": 1.0, "w17": 0.125, "w50": 2.7, "nowhere": 1.0},
 ]
 
 
@@ -79,6 +80,7 @@ STORED = [stored(length) for length in range(100)]
 def oracle(terms, statistics, passages):
     """BM25 in double precision: id -> score of every passage that matches."""
     distinct = list(dict.fromkeys(terms))
+    weights = np.array([terms[term] if isinstance(terms, dict) else 1 for term in distinct])
     ids = np.array([passage_id for passage_id, _ in passages])
     counts = np.array(
         [[words.count(term) for term in distinct] for _, words in passages]
@@ -87,7 +89,7 @@ def oracle(terms, statistics, passages):
     df = np.array([statistics.frequencies[term] for term in distinct])
     idf = np.log(1 + (statistics.documents - df + 0.5) / (df + 0.5))
     norms = 1.2 * (0.25 + 0.75 * lengths / statistics.average_length)
-    scores = (2.2 * idf * counts / (counts + norms[:, None])).sum(axis=1)
+    scores = (2.2 * weights * idf * counts / (counts + norms[:, None])).sum(axis=1)
     matching = counts.any(axis=1)
     return dict(zip(ids[matching].tolist(), scores[matching].tolist(), strict=True))
 
@@ -192,7 +194,7 @@ def test_threads_agree(index):
     alone = [index.search(terms, 50)[0].tolist() for terms in QUERIES]
     with ThreadPoolExecutor(8) as threads:
         together = list(
-            threads.map(lambda place: index.search(QUERIES[place % 7], 50)[0].tolist(), range(140))
+            threads.map(lambda place: index.search(QUERIES[place % 8], 50)[0].tolist(), range(160))
         )
     assert together == alone * 20
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from search.lexical.bm25 import weighted
 from search.model import Highlight
 from search.text.analyzer import Analyzer
 from search.text.highlight import highlights
@@ -43,7 +44,9 @@ ANALYZER = Analyzer()
 
 
 def marked(text, query):
-    return [text[span.start : span.end] for span in highlights(text, ANALYZER.terms(query), ANALYZER, 0)]
+    return [
+        text[span.start : span.end] for span in highlights(text, weighted(ANALYZER.terms(query)), ANALYZER, 0)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +69,14 @@ def test_highlights(text, query, expected):
 
 
 def test_highlights_are_the_documents():
-    assert highlights("the ﬁne print", ["print", "fine"], ANALYZER, 100) == [
+    assert highlights("the ﬁne print", weighted(["print", "fine"]), ANALYZER, 100) == [
         Highlight(104, 107),
         Highlight(108, 113),
     ]
+
+
+def test_a_highlight_weighs_as_much_as_its_weightiest_term():
+    found = highlights("a stone wall, the wall-paper and the gate", {"wall": 0.5, "gate": 0.25}, ANALYZER, 0)
+    assert found == [Highlight(8, 12, 1.0), Highlight(18, 22, 1.0), Highlight(37, 41, 0.5)]
+    merged = highlights("大学图书馆", {"大学": 0.5, "图书": 2.0, "馆": 1.0}, ANALYZER, 3)
+    assert merged == [Highlight(3, 8, 1.0)]

@@ -54,6 +54,16 @@ def test_a_term_asked_for_twice_counts_once():
     assert distinct(["b", "a", "b"]) == ["b", "a"]
 
 
+def test_terms_count_as_much_as_they_weigh():
+    # As in the case worked by hand, dog at a quarter: log(10/3) 2.2 / 2.842857 / 4 = .232929.
+    statistics = statistics_of(["cat", "dog"], PASSAGES)
+    [_, both, _, _] = score_passages({"cat": 1.0, "dog": 0.25}, PASSAGES, statistics)
+    [_, cat, _, _] = score_passages(["cat"], PASSAGES, statistics)
+    assert both - cat == pytest.approx(0.232929, abs=1e-6)
+    bound = upper_bound({"cat": 1.0, "dog": 0.25}, statistics)
+    assert bound == pytest.approx(2.2 * (log(2) + log(10 / 3) / 4), rel=1e-6)
+
+
 def test_an_empty_index_leaves_the_statistics_to_the_passages():
     nothing = Statistics(0, 0.0, {})
     scores = score_passages(["cat"], PASSAGES, nothing)

@@ -115,7 +115,10 @@ def test_a_vector_of_a_passage_that_is_not_there_is_an_error():
 @given(
     history=histories(),
     selection=selections,
-    query=st.lists(st.sampled_from([*WORDS, "unknown"]), max_size=4),
+    query=st.one_of(
+        st.lists(st.sampled_from([*WORDS, "unknown"]), max_size=4),
+        st.dictionaries(st.sampled_from([*WORDS, "unknown"]), st.floats(0.05, 4), max_size=4),
+    ),
 )
 def test_words_are_those_of_an_index_made_anew(history, selection, query):
     """Ids are compared: removed passages weigh in BM25's statistics until the index is merged."""
