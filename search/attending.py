@@ -26,8 +26,11 @@ CANDIDATES = 100
 """Passages that get a second look, for a page of up to half as many."""
 DENSE_WEIGHT = 0.4
 """What the cosine of the whole vectors weighs beside attention."""
-LEXICAL_SHARE = 0.6
-"""What words weigh beside attention, which sees them too, of what they weigh beside the cosine alone."""
+LEXICAL_SHARE = 0.4
+"""What words weigh beside attention, which sees them too, of what they weigh beside the cosine alone.
+
+At .6 long pages fall behind meaning alone, from .3 to 1 the mean over judged collections stays the same.
+"""
 LEAD_PASSAGES = 10
 """How many of a language's best candidates say how near that language lies to a question by itself."""
 QUERY_PIECES_MAX = 64

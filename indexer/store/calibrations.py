@@ -32,7 +32,7 @@ class StoredCalibration:
         return Calibration(self.centre, self.spread, self.level)
 
 
-METHOD = 1
+METHOD = 2
 """Raised by every change that gives other calibrations."""
 
 _COLUMNS = sa.select(*(getattr(CalibrationRow, field.name) for field in fields(StoredCalibration)))
