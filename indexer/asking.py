@@ -7,19 +7,18 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from indexer.fitted import kinds_of_text
 from indexer.rankers import opened as open_trained
 from indexer.service import Service
 from indexer.store import collections, passages, rankers
 from indexer.store.collections import OWN, Collection
 from indexer.store.passages import StoredPassages
 from indexer.store.rankers import TrainedRanker
-from indexer.systems import ATTENTIONS, RAW, check_there
+from indexer.systems import ATTENTIONS, RAW, THROUGH_STATES, check_there, fitted_encoder
 from search.artifacts import DamagedArtifact
 from search.errors import InvalidInput, ModelUnavailable
 from search.evaluation.measures import DEPTH
 from search.fusion import rank
-from search.model import SearchRequest
+from search.model import Mode, SearchRequest
 from search.parts import DensePart, Pool
 from search.ranking.attention import AttentionRanker, Simple
 from search.ranking.learned import SIMPLE
@@ -64,7 +63,7 @@ def opened(service: Service, collection: str, system: str) -> System:
     with service.database.read() as connection:
         found = collections.get(connection, collection)
         check_there(connection, found, system)
-        encoder = system if system in kinds_of_text() else OWN
+        encoder = fitted_encoder(system) or OWN
         seen = collections.through(connection, found, encoder)
     made_of = {
         "encoder": seen.encoder,
@@ -73,8 +72,11 @@ def opened(service: Service, collection: str, system: str) -> System:
     }
     if system == RAW:
         return System(_raw(service, seen), {"mode": "dense", **made_of})
-    if system in (*kinds_of_text(), OWN):
-        return System(_through(service, collection, encoder), {"mode": "dense", **made_of})
+    if system in THROUGH_STATES:
+        settings = {"mode": "attention", **made_of, "attention": SIMPLE, "attention_fingerprint": None}
+        return System(_through(service, collection, encoder, "attention"), settings)
+    if encoder != OWN or system == OWN:
+        return System(_through(service, collection, encoder, "dense"), {"mode": "dense", **made_of})
     return _by_mode(service, found, system, made_of)
 
 
@@ -150,11 +152,11 @@ def learned(service: Service, found: Collection, kind: str) -> tuple[TrainedRank
         ) from None
 
 
-def _through(service: Service, collection: str, encoder: str) -> Answerer:
-    """Return what compares meaning by one encoder."""
+def _through(service: Service, collection: str, encoder: str, mode: Mode) -> Answerer:
+    """Return what searches through one encoder."""
 
     def answer(text: str) -> list[str]:
-        request = SearchRequest(query=text, limit=DEPTH, mode="dense", encoder=encoder, highlight=False)
+        request = SearchRequest(query=text, limit=DEPTH, mode=mode, encoder=encoder, highlight=False)
         return [hit.key for hit in service.search(collection, request).hits]
 
     return answer

@@ -23,7 +23,7 @@ from indexer.mixing import cross_validated, fitted, gathered
 from indexer.records import IngestSummary
 from indexer.service import Service
 from indexer.store import collections, rankers
-from indexer.systems import ATTENTIONS, EXPANSIONS, MIX
+from indexer.systems import ATTENTIONS, EXPANSIONS, MIX, fitted_encoder
 from search.errors import InvalidInput, ModelUnavailable
 from search.evaluation.formats import Query
 from search.evaluation.judged import Judged, JudgedCollection
@@ -143,10 +143,10 @@ def made_ready(service: Service, system: str, note: Callable[[str], None]) -> Ma
     It learns from the texts alone and does not come into use: learned from the judged questions, its figures
     would say nothing.
     """
-    kind = ATTENTIONS.get(system)
-    if system in kinds_of_text():
-        summary = fit(service, COLLECTION, system)
-        note(f"{system}: {summary.dimension} dimensions, fit in {summary.seconds:.0f} s")
+    kind, encoder = ATTENTIONS.get(system), fitted_encoder(system)
+    if encoder is not None:
+        summary = fit(service, COLLECTION, encoder)
+        note(f"{encoder}: {summary.dimension} dimensions, fit in {summary.seconds:.0f} s")
     if kind not in LEARNED:
         return None
     with service.database.read() as connection:

@@ -23,7 +23,13 @@ from search.engine import Answer, Engine, without_attention
 from search.errors import InvalidInput, UnknownDocument
 from search.likeness import EXAMPLES_MAX, Asking, Example, asking
 from search.model import SIMILAR_MODES, Hit, SimilarRequest
-from search.question import Question, checked_diversity, checked_group, checked_limit
+from search.question import (
+    Question,
+    checked_diversity,
+    checked_group,
+    checked_limit,
+    without_states,
+)
 from search.ranking.token_flaws import misplaced
 from search.views import Selection
 
@@ -58,7 +64,7 @@ def prepared(request: SimilarRequest, encoder: Encoder) -> Question:
             known=list(SIMILAR_MODES),
         )
     if request.mode == "attention" and not attentive:
-        raise InvalidInput("this encoder has no token states; choose mode dense")
+        raise without_states("dense")
     return Question(
         mode=request.mode or ("attention" if attentive else "dense"),
         limit=request.limit,

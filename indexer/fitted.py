@@ -11,10 +11,10 @@ from indexer.store.collections import Collection
 from search.arrays import one_thread_each
 from search.artifacts import DamagedArtifact
 from search.encoders.fitted.base import FittedEncoder
-from search.encoders.fitted.catalog import IMPORTED, LEARN_ON, OF_FIELDS, TRAINERS
+from search.encoders.fitted.catalog import IMPORTED, LEARN_ON, OF_FIELDS, TRAINERS, WITH_STATES
 from search.encoders.fitted.features import declared
 from search.encoders.fitted.fitting import FITTING, open_fitted
-from search.encoders.fitted.served import Served
+from search.encoders.fitted.served import Served, ServedWithStates
 from search.encoders.fitted.words import Words
 from search.errors import InvalidInput, ModelUnavailable
 from search.registry import slip
@@ -78,6 +78,11 @@ def reads_fields(seen: Collection) -> bool:
     return seen.kind != "transformer" and seen.encoder in OF_FIELDS
 
 
+def has_states(seen: Collection) -> bool:
+    """Return whether the encoder that a collection is seen through has token states to attend to."""
+    return seen.kind == "transformer" or seen.encoder in WITH_STATES
+
+
 def kinds_of_text() -> list[str]:
     """Return the kinds of encoder that can be fit and read words, so that questions can be put to them."""
     return [kind for kind in kinds() if kind not in OF_FIELDS]
@@ -102,7 +107,8 @@ class FittedEncoders:
 
     def of(self, seen: Collection) -> Served:
         """Return the encoder that a collection is seen through; its files are read once it is needed."""
-        return Served(seen.fingerprint, seen.dimension, lambda: self._open(seen))
+        serve = ServedWithStates if seen.encoder in WITH_STATES else Served
+        return serve(seen.fingerprint, seen.dimension, lambda: self._open(seen))
 
     def words(self, seen: Collection) -> Words:
         """Return the words of a collection seen through an encoder that knows words.

@@ -6,12 +6,12 @@ from datetime import timedelta
 from indexer import lexical_caches
 from indexer.calibrating import Calibrator
 from indexer.service import Service
-from indexer.states_filling import Filler
+from indexer.states_filling import Filler, by, with_states
 from indexer.store import collections, token_states
 from indexer.store.collections import Collection
 from indexer.token_states import codec_of
 from search.encoders.base import token_encoder
-from search.errors import CacheLocked, NotCalibrated, StorageFull, StoreBusy
+from search.errors import CacheLocked, ModelUnavailable, NotCalibrated, StorageFull, StoreBusy
 
 LATE = timedelta(minutes=2)
 """A keeper follows within seconds, unless it is at hundreds of thousands of passages, or is stuck."""
@@ -41,20 +41,31 @@ def keep_caches(service: Service, collection: str) -> list[str]:
 
 
 def _fill(service: Service, found: Collection) -> list[str]:
-    """Make token states that are missing; return what a user should know where they are too many."""
-    encoder = service.models.encoder_of(found)
+    """Make token states that are missing; return what a user should know where that is left undone."""
+    with service.database.read() as connection:
+        those = with_states(connection, found)
+    filler, told = Filler(service.database), []
+    for seen in those:
+        try:
+            told += _filled(service, seen, filler, by(seen, found))
+        except ModelUnavailable as error:
+            told.append(str(error))
+    return told
+
+
+def _filled(service: Service, seen: Collection, filler: Filler, by_which: str) -> list[str]:
+    encoder = service.models.encoder_of(seen)
     teller = token_encoder(encoder)
     if teller is None:
         return []
     with service.database.read() as connection:
-        waiting = token_states.waiting(connection, found, codec_of(teller))
+        waiting = token_states.waiting(connection, seen, codec_of(teller))
     if waiting > FILLED_MAX:
         return [
-            f"{waiting} passages of {found.name} have no token states yet; "
+            f"{waiting} passages of {seen.name} have no token states{by_which} yet; "
             "the worker of `xunyi serve`, or `xunyi worker --once`, makes them"
         ]
-    filler = Filler(service.database)
-    while filler.fill(found, encoder):
+    while filler.fill(seen, encoder):
         pass
     return []
 

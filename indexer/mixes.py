@@ -13,7 +13,7 @@ from indexer.fitted import reads_fields
 from indexer.models import Models
 from indexer.store import collections, mixes, rankers
 from indexer.store.collections import Collection
-from search.attending import WEIGHTS
+from search.attending import WEIGHTS, WEIGHTS_OF_FITTED
 from search.question import Question, query_vector
 from search.ranking.learned import SIMPLE
 
@@ -40,13 +40,19 @@ class Mix:
 
 
 USUAL = Mix()
+USUAL_OF_FITTED = Mix(WEIGHTS_OF_FITTED)
+
+
+def usual(seen: Collection) -> Mix:
+    """Return what weighs beside the attention of the encoder that a collection is seen through, unfitted."""
+    return USUAL if seen.kind == "transformer" else USUAL_OF_FITTED
 
 
 def of_collection(connection: Connection, found: Collection) -> Mix:
-    """Return what ranks a collection beside attention."""
-    stored = mixes.in_use(connection, found)
+    """Return what ranks a collection beside attention; a mix is fitted beside that of its own encoder."""
+    stored = mixes.in_use(connection, found) if found.kind == "transformer" else None
     if stored is None:
-        return USUAL
+        return usual(found)
     seen = complete_encoders(connection, found)
     mixed = {name: seen[name] for name in stored.weights if name in seen}
     now = made_of(connection, found, mixed)

@@ -30,7 +30,7 @@ from indexer.store.storable import is_text
 from indexer.store.tables import KEY_CHARACTERS_MAX, TITLE_CHARACTERS_MAX
 from indexer.store.vector_bytes import packed
 from indexer.token_states import input_hash, readings
-from search.encoders.base import Transformer
+from search.encoders.base import Transformer, token_encoder
 from search.encoders.fitted.document_fields import written
 from search.encoders.fitted.served import Served
 from search.errors import (
@@ -178,7 +178,10 @@ def read_by(
     """Return input -> what the encoder that ``seen`` names makes of it, whichever kind it is."""
     if seen.kind == "transformer":
         return readings(database, transformer(seen), seen.encoder_id, inputs)
-    vectors = packed(fitted(seen).rows(inputs))
+    encoder = fitted(seen)
+    if token_encoder(encoder):
+        return readings(database, encoder, seen.encoder_id, inputs)
+    vectors = packed(encoder.rows(inputs))
     return {text: Reading(vector, None) for text, vector in zip(inputs, vectors, strict=True)}
 
 

@@ -92,6 +92,11 @@ class Searching:
                     f"{found.encoder} has no words to ask for: it compares documents by their fields; "
                     f"ask for what is similar to a document, with the encoder {found.encoder}"
                 )
+            if request.min_relevance is not None and found.kind != "transformer":
+                raise InvalidInput(
+                    "relevance is known of the scores of a collection's own encoder; leave min_relevance "
+                    f"out, or the encoder {found.encoder}"
+                )
             question = prepare(request, self._models.encoder_of(found), self._analyzer)
             mixed = self._mixed(found, question, ranker, mix)
             question = mixes.asked(question, mixed.encoders, self._models)
@@ -129,7 +134,7 @@ class Searching:
     ) -> Mix:
         """Return what weighs beside attention: what is given, or else what the collection has."""
         if question.mode != "attention" or (ranker and mix is None):
-            return mixes.USUAL
+            return mixes.usual(found)
         if mix is not None:
             return mix
         with self._database.read() as connection:
@@ -236,7 +241,8 @@ class Searching:
                 else:
                     views = (snapshot.vectors, snapshot.words, snapshot.languages)
                     source = StoredPassages(connection, found.encoder_id, self._codec(found))
-                    engine = Engine(*views, source, self._analyzer, Simple(), vectors)
+                    weights = mixes.usual(found).weights
+                    engine = Engine(*views, source, self._analyzer, Simple(), vectors, weights)
                     told = [problem for each in pictures.values() for problem in each.problems()]
                     snapshot = replace(snapshot, degraded=(*snapshot.degraded, *told))
                     answer = use(engine, snapshot, connection)

@@ -1,9 +1,9 @@
 """Token states that are missing: who makes them, a batch at a time, while searches and ingests go on.
 
-Passages that an older version of the program stored have none, and a model whose means have changed makes
-all that are there worthless.  A batch is read outside of any transaction and stored in a short one, so
-it may be killed at any moment: what is missing then is what is not stored.  Needs the cache lock, so
-that nothing is made twice.
+Passages that an older version of the program stored or fitted an encoder on have none, and a model whose
+means have changed makes all that are there worthless.  A batch is read outside of any transaction and stored
+in a short one, so it may be killed at any moment: what is missing then is what is not stored.  Needs the
+cache lock, so that nothing is made twice.
 """
 
 import logging
@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from sqlalchemy.engine import Connection
 
 from indexer.chunking import passage_input
+from indexer.fitted import has_states
 from indexer.store import passages, token_states
-from indexer.store.collections import Collection
+from indexer.store.collections import Collection, encoders_of
 from indexer.store.sessions import Database
 from indexer.store.token_states import ReadPassage
 from indexer.token_states import SLICE_TEXTS, codec_of, readings
@@ -51,7 +52,8 @@ class Filler:
         Costs nothing where nothing was stored since it last found nothing to do.
 
         Raises:
-            UnknownCollection: the collection was deleted in the meantime.
+            UnknownCollection, UnknownEncoder: one of them was deleted in the meantime.
+            ModelUnavailable: the encoder cannot be opened.
             StorageFull, StoreBusy: the batch is not stored.
         """
         teller = token_encoder(encoder)
@@ -94,6 +96,16 @@ class Filler:
         made = {passage: states for passage, text in inputs.items() if (states := read[text].states)}
         with self._database.write() as connection:
             token_states.replace(connection, collection, made)
+
+
+def with_states(connection: Connection, found: Collection) -> list[Collection]:
+    """Return a collection seen through each encoder that has token states and is searched by, own first."""
+    return [seen for seen in encoders_of(connection, found) if seen.complete and has_states(seen)]
+
+
+def by(seen: Collection, found: Collection) -> str:
+    """Return which encoder's states a sentence tells of, where that is not the collection's own."""
+    return "" if seen.encoder_id == found.encoder_id else f" by the encoder {seen.encoder}"
 
 
 def input_of(passage: ReadPassage) -> str:

@@ -7,7 +7,7 @@ from sqlalchemy.engine import Connection
 from indexer.fitted import kinds_of_text
 from indexer.store import collections, rankers
 from indexer.store.collections import OWN, Collection
-from search.encoders.fitted.catalog import OF_FIELDS
+from search.encoders.fitted.catalog import OF_FIELDS, WITH_STATES
 from search.errors import InvalidInput
 from search.expansion import EXPANDED
 from search.model import MODES, Mode
@@ -17,11 +17,13 @@ from search.registry import slip
 RAW = "dense:raw"
 """Cosines between raw vectors, to see what centring is worth."""
 ATTENTIONS = {f"attention:{kind}": kind for kind in KINDS}
+THROUGH_STATES = {f"{kind}:attention": kind for kind in WITH_STATES}
+"""System -> encoder that was fit on a collection, by whose token states it ranks."""
 MIX = "mix"
 """What weighs beside attention, fitted by cross-validation on the very questions that are put."""
 EXPANSIONS: Mapping[str, Mode] = {f"{mode}:expanded": mode for mode in EXPANDED}
 """Modes with further words, which weigh what cross-validation on the very questions that are put chooses."""
-SYSTEMS = (*MODES, *ATTENTIONS, *EXPANSIONS, RAW, *kinds_of_text(), OWN, MIX)
+SYSTEMS = (*MODES, *ATTENTIONS, *EXPANSIONS, RAW, *kinds_of_text(), *THROUGH_STATES, OWN, MIX)
 
 
 def checked_systems(names: Sequence[str]) -> list[str]:
@@ -35,6 +37,11 @@ def checked_systems(names: Sequence[str]) -> list[str]:
     if not names:
         raise InvalidInput(f"no system is named; choose among: {', '.join(SYSTEMS)}")
     return list(dict.fromkeys(names))
+
+
+def fitted_encoder(system: str) -> str | None:
+    """Return the encoder, fit on the collection, that a system answers by; None where it is the own one."""
+    return system if system in kinds_of_text() else THROUGH_STATES.get(system)
 
 
 def check_there(connection: Connection, found: Collection, system: str) -> None:
@@ -57,8 +64,9 @@ def check_there(connection: Connection, found: Collection, system: str) -> None:
             f"use in a collection answers in mode {EXPANSIONS[system]}, so measure that",
             system=system,
         )
-    if system in kinds_of_text():
-        collections.through(connection, found, system)
+    encoder = fitted_encoder(system)
+    if encoder is not None:
+        collections.through(connection, found, encoder)
     elif kind in LEARNED and rankers.newest(connection, found, kind) is None:
         raise InvalidInput(
             f"{found.name!r} was not trained in {kind} attention; "
@@ -72,5 +80,9 @@ def systems_of(connection: Connection, found: Collection) -> list[str]:
     trained = {kind for kind in LEARNED if rankers.newest(connection, found, kind) is not None}
     has = {seen.encoder for seen in collections.encoders_of(connection, found) if seen.complete}
     lacking = {f"attention:{kind}" for kind in LEARNED if kind not in trained}
-    lacking |= {MIX, *EXPANSIONS} | (set(kinds_of_text()) - has)
-    return [system for system in SYSTEMS if system not in lacking]
+    lacking |= {MIX, *EXPANSIONS}
+    return [
+        system
+        for system in SYSTEMS
+        if system not in lacking and (fitted_encoder(system) is None or fitted_encoder(system) in has)
+    ]

@@ -18,7 +18,7 @@ from indexer import generations, lexical_caches
 from indexer.fitted import command
 from indexer.records import Problem
 from indexer.service import Service
-from indexer.states_filling import flawed
+from indexer.states_filling import by, flawed, with_states
 from indexer.store import changes, collections, passages, token_states
 from indexer.store.collections import Collection
 from indexer.store.tables import DocumentRow, EmbeddingRow, PassageRow
@@ -220,13 +220,14 @@ def _states(service: Service, connection: Connection, collection: Collection) ->
 
 def _unmade(service: Service, connection: Connection, collection: Collection) -> Iterator[str]:
     """Tell of passages whose token states are not made yet."""
-    encoder = _teller(service, collection)
-    count = token_states.waiting(connection, collection, codec_of(encoder)) if encoder else 0
-    if count:
-        holder = service.cache_lock.holder()
-        maker = f"{holder} makes them" if holder else "`xunyi worker --once` makes them"
-        have = "passage has" if count == 1 else "passages have"
-        yield f"{collection.name}: {count} {have} no token states yet; {maker}"
+    for seen in with_states(connection, collection):
+        encoder = _teller(service, seen)
+        count = token_states.waiting(connection, seen, codec_of(encoder)) if encoder else 0
+        if count:
+            holder = service.cache_lock.holder()
+            maker = f"{holder} makes them" if holder else "`xunyi worker --once` makes them"
+            have = "passage has" if count == 1 else "passages have"
+            yield f"{seen.name}: {count} {have} no token states{by(seen, collection)} yet; {maker}"
 
 
 def _unread(connection: Connection, collection: Collection) -> Iterator[str]:

@@ -26,7 +26,7 @@ from indexer.map_records import MapRequest
 from indexer.readers.base import RecordFields
 from indexer.records import TaskInfo, TaskState
 from indexer.service import Service
-from indexer.states_filling import Filler, drop_flawed
+from indexer.states_filling import Filler, drop_flawed, with_states
 from indexer.store import collections, tasks
 from indexer.store.collections import Collection
 from indexer.store.tasks import Canceled
@@ -65,8 +65,8 @@ class Worker:
         self._doing = doing
         self._filler = Filler(service.database)
         self._calibrator = Calibrator(service)
-        self._resting: dict[tuple[str, int], float] = {}
-        """What could not be done for a collection, and the time (monotonic) until which it rests."""
+        self._resting: dict[tuple[str, int, int], float] = {}
+        """What could not be done for a collection and encoder, and until when (monotonic) it rests."""
         self._owed: list[Write] = []
         """How tasks ended, where that could not be written down yet."""
         self._known: set[int] = set()
@@ -142,14 +142,14 @@ class Worker:
         return keeper.follow(found) | keeper.fold_due(found, self._service.models.encoder_of)
 
     def _fill_one(self) -> bool:
-        """Make a batch of missing token states of the first collection that lacks any."""
+        """Make a batch of missing token states of the first collection that lacks any, by one encoder."""
         with self._service.database.read() as connection:
             living = collections.all_collections(connection)
-        return any(self._guarded(self._fill, found, FILL_RETRY_SECONDS) for found in living)
+            seen = [each for found in living for each in with_states(connection, found)]
+        return any(self._guarded(self._fill, each, FILL_RETRY_SECONDS) for each in seen)
 
-    def _fill(self, found: Collection) -> bool:
-        encoder_of = self._service.models.encoder_of
-        return any([self._filler.fill(seen, encoder_of(seen)) for seen in self._pretrained(found)])
+    def _fill(self, seen: Collection) -> bool:
+        return self._filler.fill(seen, self._service.models.encoder_of(seen))
 
     def _calibrate_one(self) -> bool:
         with self._service.database.read() as connection:
@@ -160,15 +160,11 @@ class Worker:
         return self._calibrator.calibrate(found, self.stop.is_set)
 
     def _drop_flawed(self, found: Collection) -> bool:
-        for seen in self._pretrained(found):
+        with self._service.database.read() as connection:
+            those = with_states(connection, found)
+        for seen in those:
             drop_flawed(self._service.database, seen, self._service.models.encoder_of(seen))
         return False
-
-    def _pretrained(self, found: Collection) -> list[Collection]:
-        """Return a collection seen through its own encoder and through the former, if it has one."""
-        with self._service.database.read() as connection:
-            seen = collections.encoders_of(connection, found)
-        return [each for each in seen if each.kind == "transformer" and each.complete]
 
     def _for_each(self, work: Callable[[Collection], bool]) -> bool:
         """Do ``work`` for every collection; one that cannot be kept now does not hold up the others."""
@@ -183,7 +179,7 @@ class Worker:
     def _guarded(
         self, work: Callable[[Collection], bool], found: Collection, rest_seconds: float = RETRY_SECONDS
     ) -> bool:
-        key = (work.__name__, found.id)
+        key = (work.__name__, found.id, found.encoder_id)
         if self._resting.get(key, 0.0) > monotonic():
             return False
         try:

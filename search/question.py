@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from search.arrays import Matrix, Spans, Vector, unit_rows
 from search.centring import centred, query_centre, query_mean
 from search.encoders.base import Encoder, Language, TokenStates, token_encoder
+from search.encoders.fitted.catalog import WITH_STATES
 from search.errors import InvalidInput
 from search.lexical.bm25 import weighted
 from search.model import (
@@ -184,10 +185,19 @@ def _checked_mode(request: SearchRequest, attentive: bool) -> Mode:
     if request.vector is not None and request.mode not in (None, "dense"):
         raise InvalidInput(f"mode {request.mode} needs words; a vector is searched in mode dense")
     if request.mode == "attention" and not attentive:
-        raise InvalidInput("this encoder has no token states to attend to; choose mode hybrid or dense")
+        raise without_states("hybrid or dense")
     if request.vector is not None:
         return "dense"
     return request.mode or ("attention" if attentive else "hybrid")
+
+
+def without_states(modes: str) -> InvalidInput:
+    """Return the refusal of mode attention by an encoder without token states, naming what else there is."""
+    return InvalidInput(
+        f"this encoder has no token states to attend to; choose mode {modes}, or an encoder that has some: "
+        f"the collection's own or one of {', '.join(WITH_STATES)}",
+        encoders=list(WITH_STATES),
+    )
 
 
 def query_vector(query: str, encoder: Encoder) -> Vector:

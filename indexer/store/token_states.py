@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from indexer.store.collections import Collection, lock
+from indexer.store.collections import Collection, lock, require_encoder
 from indexer.store.documents import PackedStates, Reading, in_slices
 from indexer.store.tables import EmbeddingRow, PassageRow, TokenStatesRow
 
@@ -94,9 +94,10 @@ def replace(connection: Connection, collection: Collection, states: dict[int, Pa
     """Give passages their states in place of any they had; passages deleted meanwhile are left out.
 
     Raises:
-        UnknownCollection: the collection was deleted in the meantime.
+        UnknownCollection, UnknownEncoder: one of them was deleted in the meantime.
     """
     lock(connection, collection)  # so that no passage goes between the look and the insert
+    require_encoder(connection, collection)
     living = {
         passage
         for part in in_slices(list(states))

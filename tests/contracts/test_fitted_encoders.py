@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from search.encoders.fitted.base import Fit, LearningPassage, SparseEncoder
-from search.encoders.fitted.catalog import IMPORTED, OF_FIELDS, OPENERS, TRAINERS
+from search.encoders.fitted.base import Fit, LearningPassage, SparseEncoder, StateEncoder
+from search.encoders.fitted.catalog import IMPORTED, OF_FIELDS, OPENERS, TRAINERS, WITH_STATES
 from search.errors import TooLittleToLearn
 from search.text.analyzer import Analyzer
 
@@ -199,6 +199,32 @@ def test_sparse_rows_are_the_same_rows(encoder):
     assert rows.dtype == np.float32 and np.all(rows.data != 0)
     pairs = zip(rows.indptr[:-1], rows.indptr[1:], strict=True)
     assert all(np.all(np.diff(rows.indices[start:end]) > 0) for start, end in pairs)
+
+
+def test_the_kinds_that_say_so_have_states(kind, encoder):
+    assert isinstance(encoder, StateEncoder) == (kind in WITH_STATES)
+
+
+def test_states_come_with_the_rows_and_stand_at_words(kind, encoder):
+    if kind not in WITH_STATES:
+        return
+    rows, read = encoder.encode_tokens(texts(), "passage")
+    assert np.array_equal(rows, encoder.encode(texts(), "passage"))
+    for text, one in zip(texts(), read, strict=True):
+        assert (one.states.dtype, one.states.shape) == (np.float32, (len(one.spans), encoder.dimension))
+        assert one.states.any(axis=1).all()
+        words = {(token.start, token.end) for token in analyzer().tokens(text)}
+        assert {(start, end) for start, end in one.spans.tolist()} <= words
+    assert len(read[0].spans) and not len(read[-1].spans) and not len(read[-2].spans)
+
+
+def test_states_are_the_same_in_any_company(kind, encoder):
+    if kind not in WITH_STATES:
+        return
+    together = encoder.encode_tokens(texts(), "passage")[1]
+    for text, one in zip(texts(), together, strict=True):
+        ((alone,),) = encoder.encode_tokens([text], "query")[1:]
+        assert np.array_equal(one.states, alone.states) and np.array_equal(one.spans, alone.spans)
 
 
 def test_a_passage_is_found_by_its_own_text(encoder):

@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 from scipy.sparse import csr_array
 
 from search.arrays import Matrix
-from search.encoders.base import Role
+from search.encoders.base import Role, TokenStates
 from search.text.analyzer import Analyzer
 
 
@@ -87,4 +87,16 @@ class SparseEncoder(FittedEncoder, Protocol):
 
     def encode_sparse(self, texts: Sequence[str], role: Role) -> csr_array:
         """Return the rows of ``encode``, float32, with sorted column numbers and no stored zeros."""
+        ...
+
+
+@runtime_checkable
+class StateEncoder(FittedEncoder, Protocol):
+    """An encoder that also tells what it makes of each word it knows, so that attention can rank by it."""
+
+    def encode_tokens(self, texts: Sequence[str], role: Role) -> tuple[Matrix, list[TokenStates]]:
+        """Return the rows of ``encode(texts, role)`` and the states of each text, by one reading.
+
+        States depend on their text alone, as vectors do.
+        """
         ...

@@ -54,5 +54,8 @@ OPENERS: Registry[FittedEncoder] = Registry(
 )
 """``OPENERS.create(kind, folder=..., analyzer=...)`` opens files that somebody has proved to be whole."""
 
+WITH_STATES = ("rnn", "lstm", "seq2seq", "seq2seq-attention", "transformer-scratch")
+"""Kinds whose openers give a ``StateEncoder``, so that attention can rank by what they make of each word."""
+
 OF_FIELDS = ("features",)
 """Kinds that read the fields of documents (``document_fields.py``) instead of words."""

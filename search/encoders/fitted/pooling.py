@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from search.arrays import Matrix, Spans, States, Vector, unit_rows
-from search.encoders.base import Role
+from search.arrays import Matrix, States, Vector, unit_rows
+from search.encoders.base import Role, TokenStates
 from search.encoders.fitted.tensors import Weights
 from search.encoders.fitted.vocabulary import Vocabulary
 from search.text.analyzer import Analyzer
@@ -51,17 +51,27 @@ class PooledEncoder:
                 row[:] = self.pooled(numbers) - self._weights["mean"]
         return unit_rows(rows)
 
-    def states(self, text: str) -> tuple[States, Spans]:
-        """Return a state ``(n, d)`` per known word of ``text`` and where it stands there ``(n, 2)``."""
-        tokens = [token for token in self._analyzer.tokens(text) if token.term in self._vocabulary]
-        spans = np.array([(token.start, token.end) for token in tokens], dtype=np.int32).reshape(-1, 2)
-        if not tokens:
-            return np.zeros((0, self.dimension), dtype=np.float32), spans
-        return self._states(self._vocabulary.numbers(token.term for token in tokens)), spans
+    def encode_tokens(self, texts: Sequence[str], role: Role) -> tuple[Matrix, list[TokenStates]]:
+        """Return the rows of ``encode(texts, role)`` and a state per known word of each, by one reading."""
+        rows = np.zeros((len(texts), self.dimension), dtype=np.float32)
+        read = []
+        for row, text in zip(rows, texts, strict=True):
+            tokens = [token for token in self._analyzer.tokens(text) if token.term in self._vocabulary]
+            spans = np.array([(token.start, token.end) for token in tokens], dtype=np.int32).reshape(-1, 2)
+            states = np.zeros((0, self.dimension), dtype=np.float32)
+            if tokens:
+                numbers = self._vocabulary.numbers(token.term for token in tokens)
+                states = self._states(numbers)
+                row[:] = self._pool(numbers, states) - self._weights["mean"]
+            read.append(TokenStates(states, spans))
+        return unit_rows(rows), read
 
     def pooled(self, numbers: Sequence[int]) -> Vector:
         """Return the unit mean ``(d,)`` of the states of at least one word."""
-        total: Vector = self._weights["importance"][numbers] @ self._states(numbers)
+        return self._pool(numbers, self._states(numbers))
+
+    def _pool(self, numbers: Sequence[int], states: States) -> Vector:
+        total: Vector = self._weights["importance"][numbers] @ states
         row: Vector = unit_rows(total[None])[0]
         return row
 

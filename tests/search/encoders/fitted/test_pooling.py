@@ -33,17 +33,17 @@ def test_a_vector_by_hand(analyzer):
 def test_a_state_per_known_word_and_where_it_stands(analyzer):
     weights = {
         "words": np.array([[1.0, 0.0], [0.0, 1.0]], np.float32),
+        "importance": np.array([1.0, 2.0], np.float32),
         "projection": np.zeros((2, 2), np.float32),
         "mean": np.zeros(2, np.float32),
     }
     encoder = PooledEncoder(Vocabulary(["bamboo", "熊猫"]), weights, lambda words: words, analyzer)
     text = "Ｂamboo, 熊貓 qq bamboo"
-    states, spans = encoder.states(text)
-    assert states.tolist() == [[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]
-    assert [text[start:end] for start, end in spans] == ["Ｂamboo", "熊貓", "bamboo"]
-    empty, nowhere = encoder.states("qq")
-    assert (empty.shape, nowhere.shape) == ((0, 2), (0, 2))
-    assert (empty.dtype, nowhere.dtype) == (np.float32, np.int32)
+    _, (read, nothing) = encoder.encode_tokens([text, "qq"], "passage")
+    assert read.states.tolist() == [[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]
+    assert [text[start:end] for start, end in read.spans] == ["Ｂamboo", "熊貓", "bamboo"]
+    assert (nothing.states.shape, nothing.spans.shape) == ((0, 2), (0, 2))
+    assert (nothing.states.dtype, nothing.spans.dtype) == (np.float32, np.int32)
 
 
 def test_info_nce_by_hand():
