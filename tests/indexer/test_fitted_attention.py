@@ -1,4 +1,4 @@
-"""Attention by what an encoder, fit on the collection, makes of each word: ranked, explained, kept, measured."""
+"""Attention by the states of an encoder that was fit on the collection: ranked, explained, kept, measured."""
 
 import json
 import shutil
@@ -208,9 +208,16 @@ def test_an_encoder_whose_files_are_damaged_keeps_no_other_from_being_filled(ser
     changed(service, "DELETE FROM token_states")
     for path in service.settings.encoders_folder.glob(f"{KIND}-*/weights.safetensors"):
         path.write_bytes(b"")
-    kept(service)
     own = seen_through(service, "transformer").encoder_id
-    assert changed(service, "SELECT encoder_id, count(*) FROM token_states GROUP BY 1") == [(own, 60)]
+    counted = "SELECT encoder_id, count(*) FROM token_states GROUP BY 1"
+    with service.cache_lock.held("a test", service.clock()):
+        worker = Worker(service)
+        worker.run_until_idle()
+        assert changed(service, counted) == [(own, 60)]
+        service.put_document("birds", NewDocument("new", "A raven in the garden."))
+        changed(service, "DELETE FROM token_states WHERE passage_id = (SELECT max(id) FROM passages)")
+        worker.run_until_idle()
+    assert changed(service, counted) == [(own, 61)]
     assert "makes them anew" in caplog.text and "rnn" in caplog.text
 
 
