@@ -141,7 +141,9 @@ def test_a_question_of_which_no_word_is_known_finds_nothing(service):
 
 
 def test_likeness_is_by_its_states_too(service):
-    found = service.similar("birds", SimilarRequest(["raven-harbour"], encoder=KIND, explain=True))
+    assert service.similar("birds", SimilarRequest(["raven-harbour"], encoder=KIND)).mode == "dense"
+    request = SimilarRequest(["raven-harbour"], encoder=KIND, mode="attention", explain=True)
+    found = service.similar("birds", request)
     assert found.mode == "attention" and not found.degraded
     assert found.hits[0].key.startswith("raven-")
     assert set(found.hits[0].parts) == {"attention", "dense", "language"}

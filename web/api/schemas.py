@@ -90,7 +90,7 @@ Example = Annotated[
     str | int, Field(description="Text is the key of a document, a number the `id` of a passage of a hit")
 ]
 EncoderName = Annotated[
-    str, Field(description="Which of the collection's encoders compares meaning; by default its own")
+    str, Field(description="Which of the collection's encoders compares; by default its own")
 ]
 FilterText = Annotated[str, Field(description='A filter as JSON text, such as {"year": {"$gte": 2020}}')]
 
