@@ -50,8 +50,12 @@ class Examples:
         return np.union1d(self.like, self.unlike)
 
 
-def prepared(request: SimilarRequest, encoder: Encoder) -> Question:
-    """Return all of a question but what its examples say; raise ``InvalidInput`` where a request is wrong."""
+def prepared(request: SimilarRequest, seen: Collection, encoder: Encoder) -> Question:
+    """Return all of a question but what its examples say; raise ``InvalidInput`` where a request is wrong.
+
+    Encoders that were fit on the collection compare meaning unless attention is asked for: among whole texts
+    it gains by some of them alone.
+    """
     checked_limit(request.limit)
     checked_group(request.group_by)
     diversity = checked_diversity(request.diversity)
@@ -66,7 +70,7 @@ def prepared(request: SimilarRequest, encoder: Encoder) -> Question:
     if request.mode == "attention" and not attentive:
         raise without_states("dense")
     return Question(
-        mode=request.mode or ("attention" if attentive else "dense"),
+        mode=request.mode or ("attention" if attentive and seen.kind == "transformer" else "dense"),
         limit=request.limit,
         group_by=request.group_by,
         explain=request.explain,

@@ -152,7 +152,7 @@ class Searching:
 
         def asked(found: Collection) -> SearchResult:
             encoder = self._models.encoder_of(found)
-            question = replace(examples.prepared(request, encoder), balanced=not reads_fields(found))
+            question = replace(examples.prepared(request, found, encoder), balanced=not reads_fields(found))
 
             def ranked(engine: Engine, snapshot: Snapshot, connection: Connection) -> SearchResult:
                 given = examples.examples_of(connection, found, request)

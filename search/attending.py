@@ -43,8 +43,8 @@ WEIGHTS_OF_FITTED: Mapping[str, float] = {"dense": 1.0, "lexical": 1.0}
 """The same beside the attention of an encoder that was fit on the collection: what they weigh without it.
 
 So a score is that of the first look and attention on top.  nDCG@10 of hybrid and of attention, cranfield and
-stackfaq_answers: rnn .383 .400, .427 .463; lstm .385 .395, .426 .456; transformer-scratch .399 .411, .431
-.465; seq2seq .274 .319, .364 .410.  With the weights above it would be .376 and .450 for lstm.
+stackfaq_answers: rnn .383 .400, .445 .470; lstm .385 .395, .440 .465; transformer-scratch .399 .411, .444
+.472; seq2seq .274 .319, .368 .410.  With the weights above lstm would have .376 on cranfield.
 """
 
 

@@ -67,7 +67,7 @@ class SimilarRequest:
     unlike: Sequence[str | int] = ()
     limit: int = 10
     mode: SimilarMode | None = None
-    """By default ``attention`` (``dense`` with an encoder that has no token states)."""
+    """By default ``attention`` (``dense`` with an encoder that was fit on the collection)."""
     filter: Mapping[str, Any] | None = None
     group_by: GroupBy = "document"
     explain: bool = False

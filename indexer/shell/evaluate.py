@@ -32,8 +32,9 @@ from search.model import MODES
     default=",".join(MODES),
     show_default=True,
     help="Also: attention:simple, attention:trainable, attention:causal, attention:multihead, dense:raw, "
-    "transformer, the encoders that are fit on a collection (`xunyi encoders`), mix: attention with all of "
-    "these beside it, cross-validated, and lexical:expanded, attention:expanded: with further words, too.",
+    "transformer, the encoders that are fit on a collection (`xunyi encoders`), attention by the states of "
+    "these (lstm:attention), mix: attention with all of them beside it, cross-validated, and "
+    "lexical:expanded, attention:expanded: with further words, too.",
 )
 @click.option("--encoder", metavar="NAME", help="Model of the scratch collection.")
 @click.option("--by", "group_by", metavar="FIELD", help="Also measure by a field of queries.jsonl.")

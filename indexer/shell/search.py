@@ -69,7 +69,9 @@ class Question(click.Command):
 @click.argument("words", nargs=-1, required=True, metavar="QUERY")
 @options.collection_option
 @options.limit_option
-@click.option("--mode", help=f"One of {', '.join(MODES)} (default: attention).")
+@click.option(
+    "--mode", help=f"One of {', '.join(MODES)} (default: attention; hybrid by an encoder without states)."
+)
 @click.option("--encoder", metavar="NAME", help="Compare meaning by this one of `xunyi encoders`.")
 @options.filter_option
 @click.option("--min-relevance", type=float, metavar="0..1", help="Leave out what is less relevant.")
@@ -115,7 +117,9 @@ def search(
 @click.option("--unlike", multiple=True, metavar="KEY", help="Keep away from this document (repeatable).")
 @options.collection_option
 @options.limit_option
-@click.option("--mode", help=f"One of {', '.join(SIMILAR_MODES)} (default: attention).")
+@click.option(
+    "--mode", help=f"One of {', '.join(SIMILAR_MODES)} (default: attention; dense by encoders fit here)."
+)
 @click.option("--encoder", metavar="NAME", help="Compare by this one of `xunyi encoders`, such as features.")
 @options.filter_option
 @options.diversity_option

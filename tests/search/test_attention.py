@@ -157,8 +157,8 @@ def test_company_changes_nothing(kind):
         alone = attended(kind, passage, [len(passage)])
         for name in ("weights", "carried", "scores"):
             ours = getattr(together.of_passage(place), name)
-            np.testing.assert_allclose(ours, getattr(alone, name), atol=1e-6)
-            np.testing.assert_allclose(together.scores[place], alone.scores[0], atol=1e-6)
+            np.testing.assert_allclose(ours, getattr(alone, name), rtol=1e-6, atol=1e-6)
+            np.testing.assert_allclose(together.scores[place], alone.scores[0], rtol=1e-6, atol=1e-6)
 
 
 def test_a_passage_without_tokens_scores_nothing_and_changes_nothing(kind):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from search.arrays import unit_rows
-from search.attending import CANDIDATES, WEIGHTS
+from search.attending import CANDIDATES, DENSE_WEIGHT, LEXICAL_SHARE, WEIGHTS
 from search.vectors.exact_index import ExactIndex
 from search.views import NO_IDS, Selection, VectorView
 from tests.search.test_attending import Library
@@ -118,7 +118,8 @@ def test_meaning_and_words_can_weigh_more_or_nothing():
     library = Library(60, 4, chinese=0.5)
     question = library.question(limit=60)
     usual = {hit.passage.id: hit for hit in library.engine().answer(question, None).hits}
-    twice = replace(library.engine(), weights={"dense": 0.8, "lexical": 0.3}).answer(question, None).hits
+    other = {"dense": 2 * DENSE_WEIGHT, "lexical": LEXICAL_SHARE / 2}
+    twice = replace(library.engine(), weights=other).answer(question, None).hits
     for hit in twice:
         parts = usual[hit.passage.id].parts
         assert hit.parts["dense"] == pytest.approx(2 * parts["dense"], abs=1e-12)
@@ -126,7 +127,7 @@ def test_meaning_and_words_can_weigh_more_or_nothing():
         for name in ("dense", "lexical"):
             usually = usual[hit.passage.id].explanation[name]
             assert next(iter(hit.explanation[name].values())) == pytest.approx(next(iter(usually.values())))
-    silent = replace(library.engine(), weights={"dense": 0.4, "lexical": 0.0}).answer(question, None).hits
+    silent = replace(library.engine(), weights={"dense": DENSE_WEIGHT, "lexical": 0.0}).answer(question, None).hits
     assert len(silent) == 60
     assert all(set(hit.parts) == {"attention", "dense", "language"} for hit in silent)
     assert all("lexical" not in hit.explanation for hit in silent)

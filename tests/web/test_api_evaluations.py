@@ -16,8 +16,8 @@ def nests(app):
     client = app.test_client()
     for bird in BIRDS:
         body = {"text": f"The {bird} nests near the marsh, and a young {bird} learns to fly there."}
-        assert client.put(f"/v1/collections/nests/documents/{bird}", json=body).status_code == 201
-    return "/v1/collections/nests"
+        assert client.put(f"/v1/collections/marsh/documents/{bird}", json=body).status_code == 201
+    return "/v1/collections/marsh"
 
 
 QUERIES = "".join(

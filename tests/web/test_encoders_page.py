@@ -50,6 +50,30 @@ def test_an_encoder_is_learned_compared_and_removed(client, birds, work):
     assert list(columns(client.get(birds, query_string={"q": "heron"}))) == ["multilingual-e5-small"]
 
 
+def test_the_search_page_asks_through_an_encoder_and_shows_what_its_words_carry(client, app, birds, work):
+    asked = {"q": "a young falcon", "collection": "birds"}
+    assert 'name="encoder"' not in client.get("/", query_string=asked).text
+    assert client.post("/v1/collections/birds/encoders", json={"name": "rnn"}).status_code == 202
+    work()
+    page = client.get("/", query_string=asked | {"encoder": "rnn"})
+    assert '<option value="">multilingual-e5-small</option>' in page.text
+    assert '<option value="rnn" selected>rnn</option>' in page.text
+    assert "<mark" in page.text and 'class="heat"' in page.text
+    api = client.post(
+        "/v1/collections/birds/search", json={"query": "a young falcon", "encoder": "rnn", "explain": True}
+    ).json
+    assert (api["mode"], api["hits"][0]["key"]) == ("attention", "falcon")
+    hit = api["hits"][0]
+    told = hit["explanation"]["attention"]
+    assert sum(map(sum, told["carried"])) == pytest.approx(hit["parts"]["attention"], abs=1e-6)
+    assert {word["text"] for word in told["query"]} == {"young", "falcon"}
+    alike = re.search(r'<p class="alike"><a href="(.*?)"', page.text)[1].replace("&amp;", "&")
+    assert "encoder=rnn" in alike and client.get(alike).status_code == 200
+    unknown = client.get("/", query_string=asked | {"encoder": "lstm"})
+    assert unknown.status_code == 404 and "has no encoder" in text_of(unknown)
+    assert client.delete("/v1/collections/birds/encoders/rnn").status_code == 204
+
+
 def test_another_model_takes_over_and_gives_back(client, birds, work):
     assert "Switch to another pretrained model" in text_of(client.get(birds))
     data = {"form_token": form_token(client), "name": " minilm-en ", "force": "on"}

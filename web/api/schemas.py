@@ -56,7 +56,7 @@ Limit = Annotated[
     BeforeValidator(plain_number, json_schema_input_type=int),
 ]
 EncoderName = Annotated[
-    str, Field(description="Which of the collection's encoders compares meaning; by default its own")
+    str, Field(description="Which of the collection's encoders compares; by default its own")
 ]
 FilterText = Annotated[str, Field(description='A filter as JSON text, such as {"year": {"$gte": 2020}}')]
 

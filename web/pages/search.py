@@ -6,7 +6,8 @@ from typing import Any
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from indexer.records import DEFAULT_COLLECTION, CollectionInfo
+from indexer.records import DEFAULT_COLLECTION, CollectionInfo, EncoderInfo
+from search.encoders.fitted.catalog import OF_FIELDS
 from search.errors import InvalidInput
 from search.model import MODES, Mode, SearchRequest, SearchResult, SimilarRequest
 from web.pages.heat_map import heat_map
@@ -25,13 +26,14 @@ def search() -> ResponseReturnValue:
     """Show the question, and what answers it once there is one."""
     collections = service().collections()
     query, mode, limit = request.args.get("q", "").strip(), _mode(), _limit()
-    chosen = _chosen(collections)
+    chosen, encoder = _chosen(collections), request.args.get("encoder") or None
     result = None
     if query and collections:
-        result = service().search(chosen, SearchRequest(query=query, mode=mode, limit=limit, explain=True))
+        asked = SearchRequest(query=query, mode=mode, limit=limit, explain=True, encoder=encoder)
+        result = service().search(chosen, asked)
     shown_mode = mode or (result.mode if result else MODES[-1])
     more = _more(result, limit)
-    address = url_for(".search", q=query, mode=shown_mode, collection=chosen, limit=more) if more else None
+    address = url_for(".search", q=query, mode=shown_mode, collection=chosen, limit=more, encoder=encoder)
     return render_template(
         "search.html",
         collections=collections,
@@ -39,8 +41,10 @@ def search() -> ResponseReturnValue:
         query=query,
         mode=shown_mode,
         modes=MODES,
+        encoder=encoder,
+        encoders=_askable(chosen) if collections else [],
         result=result,
-        more=address,
+        more=address if more else None,
         asking="question",
         **_drawing(result),
     )
@@ -67,6 +71,12 @@ def similar() -> ResponseReturnValue:
         asking="example",
         **_drawing(result),
     )
+
+
+def _askable(collection: str) -> list[EncoderInfo]:
+    """Return the encoders that a question can be put to, the collection's own first."""
+    found = service().encoders(collection)
+    return [info for info in found if info.complete and info.name not in OF_FIELDS]
 
 
 def _drawing(result: SearchResult | None) -> dict[str, Any]:
