@@ -127,7 +127,9 @@ def test_meaning_and_words_can_weigh_more_or_nothing():
         for name in ("dense", "lexical"):
             usually = usual[hit.passage.id].explanation[name]
             assert next(iter(hit.explanation[name].values())) == pytest.approx(next(iter(usually.values())))
-    silent = replace(library.engine(), weights={"dense": DENSE_WEIGHT, "lexical": 0.0}).answer(question, None).hits
+    silent = (
+        replace(library.engine(), weights={"dense": DENSE_WEIGHT, "lexical": 0.0}).answer(question, None).hits
+    )
     assert len(silent) == 60
     assert all(set(hit.parts) == {"attention", "dense", "language"} for hit in silent)
     assert all("lexical" not in hit.explanation for hit in silent)
