@@ -76,6 +76,9 @@ def test_files_that_are_damaged_after_they_were_opened_are_told(client, app, add
 
 def test_a_word_that_is_none_is_told_and_never_run(client, address):
     unknown = client.get(address, query_string={"word": "herron"})
-    assert unknown.status_code == 404 and "did you mean heron" in text_of(unknown)
+    assert unknown.status_code == 404 and "“herron” is no word of this collection" in text_of(unknown)
+    assert "Spelt like it: heron" in text_of(unknown) and 'value="herron"' in unknown.text
+    nothing = client.get(address, query_string={"word": "zzzzzzzzzzzz", "lang": "zh"})
+    assert nothing.status_code == 404 and "请输入它的文档里的一个词" in text_of(nothing)
     hostile = client.get(address, query_string={"word": HOSTILE[:90]})
     assert hostile.status_code in (404, 422) and HOSTILE[:90] not in hostile.text

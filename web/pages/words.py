@@ -10,6 +10,8 @@ from indexer.fitted import kinds
 from indexer.words import CONTEXTS, WORD_KINDS
 from search.encoders.fitted.words import PlacedWord, ScoredWord
 from search.errors import UnknownWord
+from web.errors import STATUS
+from web.pages.labels import Label, apart
 from web.service import service
 
 pages = Blueprint("words_page", __name__)
@@ -26,37 +28,44 @@ class Neighbourhood:
     words: Sequence[PlacedWord]
     """The word itself, then its neighbours."""
 
-    def points(self) -> list[tuple[PlacedWord, float, float, str]]:
-        """Return each word with its place in the picture, and on which side of that its name stands."""
-        return [
-            (
-                word,
+    def labels(self) -> list[Label]:
+        """Return each word with its place in the picture, and where its name stands."""
+        labels = [
+            Label(
+                word.word,
                 MARGIN + (word.x + 1) / 2 * (WIDTH - 2 * MARGIN),
                 24 + (word.y + 1) / 2 * (HEIGHT - 48),
-                "end" if word.x > 0 else "start",
+                leftward=word.x > 0,
             )
             for word in self.words
         ]
+        return apart(labels, HEIGHT)
 
 
 @pages.get("/collections/<collection>/words")
 def words(collection: str) -> ResponseReturnValue:
-    """Show what the encoders that know words find near one."""
+    """Show what the encoders that know words find near one, or which words are spelt like it."""
     word = request.args.get("word", "").strip()
     knowing = [
         info.name for info in service().encoders(collection) if info.name in WORD_KINDS and info.complete
     ]
-    found = _found(collection, word, knowing) if word else []
-    return render_template(
+    found, alike = [], None
+    try:
+        found = _found(collection, word, knowing) if word else []
+    except UnknownWord as unknown:
+        alike = unknown.details["nearest"]
+    page = render_template(
         "words.html",
         collection=collection,
         knowing=knowing,
         kinds=[kind for kind in WORD_KINDS if kind in kinds()],
         word=word,
         found=found,
+        alike=alike,
         contexts=_contexts(collection, word, found),
         size=(WIDTH, HEIGHT),
     )
+    return page, 200 if alike is None else STATUS[UnknownWord]
 
 
 def _found(collection: str, word: str, knowing: Sequence[str]) -> list[Neighbourhood]:
