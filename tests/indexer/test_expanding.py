@@ -14,6 +14,7 @@ from indexer.expanding import SHARES, Trial
 from indexer.service import Service
 from indexer.settings import Settings
 from indexer.store import calibrations, collections, expansions
+from indexer.store.calibrations import METHOD
 from search.errors import InvalidInput
 from search.evaluation.judged import read_judgements
 from search.model import SearchRequest
@@ -189,7 +190,7 @@ def test_an_expansion_has_a_calibration_of_its_own(copied):
         put(copied, shares)
         with opened(copied) as service, service.database.read() as connection:
             told.append(calibrations.made_of(connection, collections.get(connection, "names"), "c"))
-    assert told == ["1 c simple", "1 c simple", "1 c simple expansion 0.3"]
+    assert told == [f"{METHOD} c simple", f"{METHOD} c simple", f"{METHOD} c simple expansion 0.3"]
 
 
 def test_too_few_questions_are_refused(stored):

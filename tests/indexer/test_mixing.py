@@ -12,6 +12,7 @@ from indexer.records import NewDocument
 from indexer.service import Service
 from indexer.settings import Settings
 from indexer.store import calibrations, collections, mixes
+from indexer.store.calibrations import METHOD
 from search.attending import WEIGHTS
 from search.errors import InvalidInput
 from search.evaluation.judged import Judged, Query, read_judgements
@@ -139,7 +140,7 @@ def test_without_judgements_and_after_going_back_not_a_bit_is_another(stored, co
     back = ["train", "mix", "--kind", "usual", "-c", "bags", "--home", str(copied)]
     assert run(back) == 0
     told = capsys.readouterr().out
-    assert "the usual mix ranks" in told and "in use: attention 1, dense 0.400, lexical 0.600" in told
+    assert "the usual mix ranks" in told and "in use: attention 1, dense 0.400, lexical 0.400" in told
     with opened(copied) as service:
         assert rows(search(service)) == before
 
@@ -178,7 +179,7 @@ def test_a_mix_has_a_calibration_of_its_own(mixed, stored):
     for home in (stored, mixed[0]):
         with opened(home) as service, service.database.read() as connection:
             told.append(calibrations.made_of(connection, collections.get(connection, "bags"), "c"))
-    assert told[0] == "1 c simple" and told[1].startswith("1 c simple mix ")
+    assert told[0] == f"{METHOD} c simple" and told[1].startswith(f"{METHOD} c simple mix ")
 
 
 def test_judgements_that_nothing_agrees_with_are_not_adopted(stored, tmp_path):
