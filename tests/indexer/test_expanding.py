@@ -11,7 +11,6 @@ import pytest
 from indexer import expanding
 from indexer.cli import run
 from indexer.expanding import SHARES, Trial
-from indexer.service import Service
 from indexer.settings import Settings
 from indexer.store import calibrations, collections, expansions
 from indexer.store.calibrations import METHOD
@@ -19,6 +18,7 @@ from search.errors import InvalidInput
 from search.evaluation.judged import read_judgements
 from search.model import SearchRequest
 from search.ranking.attention import Simple
+from tests.homes import opened
 from web.app import create_app
 
 pytestmark = pytest.mark.slow  # a collection is stored, and asked in two modes, before anything is checked
@@ -79,17 +79,6 @@ def expanded(stored, tmp_path_factory):
 def copied(expanded, tmp_path):
     shutil.copytree(expanded[0], tmp_path / "home", symlinks=True)
     return tmp_path / "home"
-
-
-class opened:
-    def __init__(self, home):
-        self.service = Service.open(Settings.from_environment({}, home), new=False)
-
-    def __enter__(self):
-        return self.service
-
-    def __exit__(self, *_):
-        self.service.close()
 
 
 def search(service, mode="lexical", **changes):

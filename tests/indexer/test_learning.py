@@ -11,9 +11,8 @@ import sqlalchemy as sa
 
 from indexer.cli import run
 from indexer.learning import verdict
-from indexer.service import Service
-from indexer.settings import Settings
 from indexer.store.tables import RankerRow, TaskRow
+from tests.homes import opened
 
 pytestmark = pytest.mark.slow  # a collection is trained before anything is asked: a minute
 
@@ -64,17 +63,6 @@ def trained(stored, tmp_path_factory):
 def copied(trained, tmp_path):
     shutil.copytree(trained, tmp_path / "home", symlinks=True)
     return tmp_path / "home"
-
-
-class opened:
-    def __init__(self, home):
-        self.service = Service.open(Settings.from_environment({}, home), new=False)
-
-    def __enter__(self):
-        return self.service
-
-    def __exit__(self, *_):
-        self.service.close()
 
 
 def command(home, kind, *more):

@@ -9,7 +9,6 @@ import pytest
 from indexer import mixing
 from indexer.cli import run
 from indexer.records import NewDocument
-from indexer.service import Service
 from indexer.settings import Settings
 from indexer.store import calibrations, collections, mixes
 from indexer.store.calibrations import METHOD
@@ -18,6 +17,7 @@ from search.errors import InvalidInput
 from search.evaluation.judged import Judged, Query, read_judgements
 from search.model import SearchRequest
 from search.ranking.attention import Simple
+from tests.homes import opened
 from web.app import create_app
 
 pytestmark = pytest.mark.slow  # a collection is stored, and an encoder fit on it, before anything is asked
@@ -76,17 +76,6 @@ def mixed(stored, tmp_path_factory):
 def copied(mixed, tmp_path):
     shutil.copytree(mixed[0], tmp_path / "home", symlinks=True)
     return tmp_path / "home"
-
-
-class opened:
-    def __init__(self, home):
-        self.service = Service.open(Settings.from_environment({}, home), new=False)
-
-    def __enter__(self):
-        return self.service
-
-    def __exit__(self, *_):
-        self.service.close()
 
 
 def rows(result):

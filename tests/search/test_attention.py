@@ -1,7 +1,6 @@
 """Attention by hand, against PyTorch, and by what company and order must not change."""
 
 from dataclasses import dataclass
-from importlib import import_module
 
 import numpy as np
 import pytest
@@ -33,11 +32,6 @@ KINDS = {
     "causal": Causal(projections(4, 16)),
     "multihead": MultiHead(4, projections(5, 16, 16), drawn(6, 16, D) / 4),
 }
-
-
-@pytest.fixture(scope="module")
-def torch():
-    return import_module("torch")
 
 
 @pytest.fixture(params=KINDS)

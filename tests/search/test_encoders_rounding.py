@@ -10,13 +10,6 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @pytest.fixture(scope="module")
-def torch():
-    library = import_module("torch")
-    library.set_num_threads(1)
-    return library
-
-
-@pytest.fixture(scope="module")
 def rounding():
     return import_module("search.encoders.rounding")
 
@@ -27,20 +20,9 @@ def export():
 
 
 @pytest.fixture
-def model(torch):
+def model(bert):
     """A tamed BERT of two layers."""
-    transformers = import_module("transformers")
-    torch.manual_seed(5)
-    config = transformers.BertConfig(
-        vocab_size=100,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=64,
-        max_position_embeddings=40,
-    )
-    original = transformers.BertModel(config, add_pooling_layer=False).eval()
-    return import_module("search.encoders.taming").tamed(original, TEXTS)
+    return import_module("search.encoders.taming").tamed(bert(words=100, layers=2), TEXTS)
 
 
 TEXTS = [[2, 50, 90, 11, 3], [2, 7, 7, 8, 3], [2, 40, 3], [2, 31, 62, 93, 24, 55, 3]]

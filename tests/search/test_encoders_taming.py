@@ -10,13 +10,6 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @pytest.fixture(scope="module")
-def torch():
-    library = import_module("torch")
-    library.set_num_threads(1)
-    return library
-
-
-@pytest.fixture(scope="module")
 def taming():
     return import_module("search.encoders.taming")
 
@@ -27,19 +20,9 @@ def export():
 
 
 @pytest.fixture
-def model(torch):
+def model(bert):
     """A BERT of two layers with one channel of the first layer norm a hundred times too large."""
-    transformers = import_module("transformers")
-    torch.manual_seed(5)
-    config = transformers.BertConfig(
-        vocab_size=12_000,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=64,
-        max_position_embeddings=40,
-    )
-    model = transformers.BertModel(config, add_pooling_layer=False).eval()
+    model = bert(words=12_000, layers=2)
     model.embeddings.LayerNorm.weight.data[7] = 100
     return model
 

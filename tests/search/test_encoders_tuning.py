@@ -17,32 +17,15 @@ WORDS = 200
 
 
 @pytest.fixture(scope="module")
-def torch():
-    library = import_module("torch")
-    library.set_num_threads(1)
-    return library
-
-
-@pytest.fixture(scope="module")
 def training(torch):
     return import_module("search.encoders.tuning_training")
 
 
 @pytest.fixture
-def source(torch):
+def source(bert):
     """A BERT of three layers that has learned nothing."""
-    transformers = import_module("transformers")
-    torch.manual_seed(5)
-    config = transformers.BertConfig(
-        vocab_size=WORDS,
-        hidden_size=32,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        intermediate_size=64,
-        max_position_embeddings=40,
-    )
     return import_module("search.encoders.source_model").SourceModel(
-        transformer=transformers.BertModel(config, add_pooling_layer=False).eval(),
+        transformer=bert(WORDS, layers=3),
         pooling="mean",
         prompts={"query": "", "passage": ""},
         begin_ids=[],
