@@ -17,7 +17,9 @@ PAPER_MIN = 20
 WIDEST_RANK = 0.9
 """The quantile of line widths that counts as the width of the paper; a few lines stand out."""
 
-WIDE = re.compile(r"[\u1100-\u115f\u2e80-\u33ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff01-\uff60]+")
+WIDE_CHARACTER = r"[\u1100-\u115f\u2e80-\u33ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff01-\uff60]"
+"""Fills two columns, and needs no space before or after it."""
+WIDE = re.compile(f"{WIDE_CHARACTER}+")
 LINE_END = re.compile(r"(?<![^\S\n])[^\S\n]*\n(?=[^\S\n]*\S)(?![^\S\n]*(?:[-*•]|\d+\.)[^\S\n])")
 """With the white space before it, looked for from its first character only: a run of blanks is read once.
 One before an item of a list means something."""

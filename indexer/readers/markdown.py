@@ -1,11 +1,13 @@
 """Markdown as it reads when rendered: marks gone; words, headings, lists and tables kept.
 
 What is searched and shown should be the words and not the asterisks.  Addresses of links and images go
-with the marks, their words stay.
+with the marks, their words stay.  The lines of a paragraph are one, as in a browser, unless a break is
+asked for.
 
 Called through ``catalog.py`` for ``.md`` and its like.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +17,7 @@ from lxml import etree
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from indexer.line_ends import WIDE_CHARACTER
 from indexer.readers import front_matter
 from indexer.readers.base import Extracted, FieldValue, Limits, Refused
 from indexer.readers.bounded import read_whole
@@ -32,6 +35,10 @@ PARSER = MarkdownIt("commonmark", {"maxNesting": NESTING_MAX}).enable(["table", 
 CREATED = ("date", "created", "published")
 MODIFIED = ("updated", "lastmod", "modified")
 LANGUAGE = ("lang", "language")
+
+SOFT_BREAK = "\0"
+"""The end of a line that only the width of the source asked for; the parser lets no NUL through."""
+SEAMLESS = re.compile(f"(?<={WIDE_CHARACTER}){SOFT_BREAK}(?={WIDE_CHARACTER})")
 
 T = TypeVar("T", str, datetime)
 
@@ -156,8 +163,8 @@ class Renderer:
 
 
 def words(tokens: list[Token]) -> str:
-    """Return the words of inline tokens, a line break for each in the source."""
-    return "".join(map(word, tokens))
+    """Return the words of inline tokens in one line, but for the line breaks that were asked for."""
+    return SEAMLESS.sub("", "".join(map(word, tokens))).replace(SOFT_BREAK, " ")
 
 
 def word(token: Token) -> str:
@@ -165,7 +172,9 @@ def word(token: Token) -> str:
     match token.type:
         case "text" | "text_special" | "code_inline":
             return token.content
-        case "softbreak" | "hardbreak":
+        case "softbreak":
+            return SOFT_BREAK
+        case "hardbreak":
             return "\n"
         case "image":
             return words(token.children or [])
