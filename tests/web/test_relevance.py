@@ -153,6 +153,11 @@ def test_the_shell_says_so_too(settings, service, capsys):
 def test_few_passages_are_not_calibrated_and_that_is_said(client, settings, capsys):
     client.put("/v1/collections/few/documents/a", json={"text": "Tea is picked in spring."})
     assert client.post("/v1/collections/few/search", json={"query": "tea"}).json["nothing_relevant"] is None
+    said = "How relevant these are cannot be told yet: that takes 50 passages"
+    assert said in client.get("/?q=tea&collection=few").text
+    assert "现在还说不上来：集合要有 50 个段落" in client.get("/?q=tea&collection=few&lang=zh").text
+    assert said not in client.get("/?q=tea&collection=few&mode=dense&lang=en").text
+    assert said not in client.get("/?q=tea&collection=demo").text
     refused = client.post("/v1/collections/few/search", json={"query": "tea", "min_relevance": 0.5})
     assert (refused.status_code, refused.json["code"]) == (409, "not_calibrated")
     assert run(["calibrate", "-c", "few", "--home", str(settings.home)]) == 2

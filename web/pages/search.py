@@ -10,6 +10,7 @@ from indexer.records import DEFAULT_COLLECTION, CollectionInfo, EncoderInfo
 from search.encoders.fitted.catalog import OF_FIELDS
 from search.errors import InvalidInput
 from search.model import MODES, Mode, SearchRequest, SearchResult, SimilarRequest
+from search.relevance import PASSAGES_MIN
 from web.pages.heat_map import heat_map
 from web.pages.highlights import excerpt, whole
 from web.pages.reading import page_of
@@ -46,6 +47,7 @@ def search() -> ResponseReturnValue:
         result=result,
         more=address if more else None,
         asking="question",
+        calibrated_from=PASSAGES_MIN,
         **_drawing(result),
     )
 
