@@ -97,6 +97,7 @@ def count_of_states(home):
     return count
 
 
+@pytest.mark.slow
 def test_a_home_of_an_older_version_gets_its_states_however_often_that_is_killed(
     tmp_path, new_home, ingested, assert_clean
 ):

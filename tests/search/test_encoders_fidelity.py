@@ -77,6 +77,7 @@ def assemble(assembly, source, tmp_path):
     return refusal.value.details
 
 
+@pytest.mark.slow
 def test_one_scale_for_a_whole_matrix_is_refused(assembly, minilm, tmp_path, monkeypatch):
     per_channel = assembly.quantise
 
@@ -88,6 +89,7 @@ def test_one_scale_for_a_whole_matrix_is_refused(assembly, minilm, tmp_path, mon
     assert 0.85 < figures["centred"] < 0.95
 
 
+@pytest.mark.slow
 def test_a_damaged_export_is_refused(assembly, minilm, tmp_path, monkeypatch):
     export = assembly.export_graph
 

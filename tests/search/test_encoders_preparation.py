@@ -60,6 +60,7 @@ def flip_a_byte(file):
     file.write_bytes(data)
 
 
+@pytest.mark.slow
 def test_two_processes_mend_a_damaged_model_once_and_get_the_same_one(prepared_copy, minilm):
     flip_a_byte(prepared_copy / "model.onnx.data")
     command = [sys.executable, "-c", OPENING, str(prepared_copy.parent)]
@@ -136,6 +137,7 @@ def test_a_whole_model_that_was_made_in_another_way_is_kept(prepared_copy, minil
     assert steps == []
 
 
+@pytest.mark.slow
 def test_a_killed_preparation_is_told_and_leaves_no_trace_behind(tmp_path):
     """A local model with CLS pooling; the child is killed once, then it is prepared."""
     source = tmp_path / "own-model"
