@@ -7,7 +7,7 @@ from indexer import lexical_caches
 from indexer.calibrating import Calibrator
 from indexer.service import Service
 from indexer.states_filling import Filler, by, with_states
-from indexer.store import collections, token_states
+from indexer.store import calibrations, collections, passages, token_states
 from indexer.store.collections import Collection
 from indexer.token_states import codec_of
 from search.encoders.base import token_encoder
@@ -18,6 +18,8 @@ LATE = timedelta(minutes=2)
 
 FILLED_MAX = 1000
 """Passages without token states that an ingest still reads at its end: half a minute."""
+CALIBRATED_MAX = 100_000
+"""Passages that an ingest still asks its questions of: seconds, and 40 MB of vectors in memory."""
 
 
 def keep_caches(service: Service, collection: str) -> list[str]:
@@ -29,10 +31,7 @@ def keep_caches(service: Service, collection: str) -> list[str]:
             service.keeper.inspect(found, service.models.encoder_of)
             service.keeper.follow(found)
             service.keeper.fold_due(found, service.models.encoder_of)
-            left = _fill(service, found)
-            with suppress(NotCalibrated):  # what is in the way has been told: token states are missing
-                Calibrator(service).calibrate(found)
-            return left
+            return [*_fill(service, found), *_calibrate(service, found)]
     except CacheLocked:
         return [_left_to_keeper(service, found)]
     except (OSError, StorageFull, StoreBusy) as error:
@@ -67,6 +66,22 @@ def _filled(service: Service, seen: Collection, filler: Filler, by_which: str) -
         ]
     while filler.fill(seen, encoder):
         pass
+    return []
+
+
+def _calibrate(service: Service, found: Collection) -> list[str]:
+    """Find out what is usual in a collection, where that is due; return what is left to others."""
+    with service.database.read() as connection:
+        count = passages.count(connection, found.id)
+        known = calibrations.of_collection(connection, found)
+    if count <= CALIBRATED_MAX:
+        with suppress(NotCalibrated):  # what is in the way has been told: token states are missing
+            Calibrator(service).calibrate(found)
+    elif not known:
+        return [
+            f"how relevant answers are cannot be told yet: the worker of `xunyi serve`, or "
+            f"`xunyi calibrate -c {found.name}`, finds it out"
+        ]
     return []
 
 

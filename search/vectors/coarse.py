@@ -14,7 +14,7 @@ plus that error; once the k-th exact score lies above it, none is missed.  Other
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -93,16 +93,17 @@ class CoarseCopy:
         return float(length * self._error + apart * (1 + self._error) + rounding)
 
 
-def write_coarse(path: Path, rows: Matrix, groups: NDArray[Any]) -> None:
-    """Write the copy of ``rows (n, d)`` beside ``path``; reads them twice, a block at a time.
+def write_coarse(path: Path, rows: Callable[[], Matrix], groups: NDArray[Any]) -> None:
+    """Write the copy of rows ``(n, d)`` beside ``path``; reads them twice, a block at a time.
 
     Args:
         path: the file of the rows.
-        rows: unit or zero rows.
+        rows: gives unit or zero rows; asked anew for each block, so that where they are a mapped file no
+            more of it stays in memory than a block.
         groups: ``(n,)``; rows of one group are stored together, so that a search for them alone leaves
             the memory of the others unread.
     """
-    count, dimension = rows.shape
+    count, dimension = rows().shape
     order = np.argsort(groups, kind="stable")
     largest = np.zeros(dimension, dtype=np.float32)
     for block in _blocks(rows, order):
@@ -122,9 +123,9 @@ def write_coarse(path: Path, rows: Matrix, groups: NDArray[Any]) -> None:
     _beside(path, "json").write_text(json.dumps(told), "utf-8")
 
 
-def _blocks(rows: Matrix, order: Ids) -> Iterator[Matrix]:
-    for start in range(0, len(rows), _BLOCK_ROWS):
-        yield rows[order[start : start + _BLOCK_ROWS]]
+def _blocks(rows: Callable[[], Matrix], order: Ids) -> Iterator[Matrix]:
+    for start in range(0, order.size, _BLOCK_ROWS):
+        yield rows()[order[start : start + _BLOCK_ROWS]]
 
 
 def _beside(path: Path, suffix: str) -> Path:

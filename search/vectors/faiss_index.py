@@ -124,15 +124,15 @@ def write_flat(
         groups: called when all blocks have been written; see ``write_coarse``.
     """
     written = 0
+    header = index_header(faiss.IndexFlatIP(dimension), count, count * dimension)
     with path.open("wb") as stream:
-        stream.write(index_header(faiss.IndexFlatIP(dimension), count, count * dimension))
+        stream.write(header)
         for block in blocks:
             stream.write(np.ascontiguousarray(block, dtype="<f4").tobytes())
             written += len(block)
     if written != count:
         raise ValueError(f"{written} rows were given where {count} were announced")
-    flat = open_mapped(path, faiss.IndexFlat, count, dimension)
-    write_coarse(path, stored_rows(flat), groups())
+    write_coarse(path, lambda: _mapped(path, len(header), count, dimension), groups())
 
 
 def write_graph(
@@ -148,4 +148,10 @@ def write_graph(
     for block in blocks:
         index.add(block)
     faiss.write_index(index, str(path))
-    write_coarse(path, stored_rows(index), groups())
+    write_coarse(path, lambda: stored_rows(index), groups())
+
+
+def _mapped(path: Path, offset: int, count: int, dimension: int) -> Matrix:
+    if count == 0:
+        return np.empty((0, dimension), np.float32)  # nothing cannot be mapped
+    return np.memmap(path, "<f4", "r", offset, (count, dimension))

@@ -339,7 +339,7 @@ def coarse_fields():
 
 def test_the_error_of_a_coarse_score_is_within_its_margin(tmp_path):
     for number, (rows, queries, widest) in enumerate(coarse_fields()):
-        write_coarse(tmp_path / f"{number}.faiss", rows, groups_of(rows)())
+        write_coarse(tmp_path / f"{number}.faiss", lambda rows=rows: rows, groups_of(rows)())
         copy = CoarseCopy(tmp_path / f"{number}.faiss", rows)
         for query in queries:
             whole, unit = copy._in_multiples(query)
@@ -353,7 +353,7 @@ def test_the_error_of_a_coarse_score_is_within_its_margin(tmp_path):
 
 def test_a_coarse_copy_is_what_faiss_writes(tmp_path):
     rows = random_unit_rows(np.random.default_rng(SEED), 5000, 24)
-    write_coarse(tmp_path / "rows.faiss", rows, rows[:, 0] > 0)
+    write_coarse(tmp_path / "rows.faiss", lambda: rows, rows[:, 0] > 0)
     rows = np.concatenate([rows[rows[:, 0] <= 0], rows[rows[:, 0] > 0]])
     told = json.loads((tmp_path / "rows.coarse.json").read_text("utf-8"))
     scales, error = np.array(told["scales"], np.float32), told["error"]
@@ -438,6 +438,32 @@ def test_a_flat_file_stays_out_of_a_process_s_own_memory(tmp_path):
     query = np.full(64, 1 / 8, dtype=np.float32)
     assert found == reference(np.arange(100_000), rows, query, 10)[0].tolist()
     assert grown < ids_bytes + 3_000_000 < rows.nbytes / 6
+
+
+WRITING = """
+import sys
+from pathlib import Path
+import numpy as np
+from search.vectors.faiss_index import write_flat
+def peak():
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+def write(name, blocks):
+    rows = np.eye(128, dtype=np.float32)[np.arange(1000) % 128]
+    groups = np.arange(1000 * blocks) % 7 < 3
+    write_flat(Path(sys.argv[1]) / name, 128, groups.size, (rows for _ in range(blocks)), lambda: groups)
+write("small", 5)  # whatever the first one loads, once
+before = peak()
+write("large", 200)
+print(peak() - before)
+"""
+
+
+def test_a_flat_file_is_written_without_ever_being_held_or_mapped_whole(tmp_path):
+    command = [sys.executable, "-c", WRITING, tmp_path]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=50).stdout
+    assert int(told) < 20_000_000 < (tmp_path / "large").stat().st_size / 5
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -15,6 +15,7 @@ from indexer.store import tasks
 from indexer.store.tables import TaskRow
 from indexer.verifying import verify
 from indexer.worker import Worker
+from search.model import SearchRequest
 from tests.faults.processes import soon
 
 
@@ -134,6 +135,22 @@ def test_an_ingest_makes_the_few_states_that_are_missing_and_tells_of_many(old, 
     monkeypatch.setattr(keeping, "FILLED_MAX", 3)
     assert keep_caches(old, "birds") == []
     assert len(states(old)) == 3
+
+
+def test_an_ingest_calibrates_what_is_small_and_tells_of_what_is_large(old, monkeypatch):
+    for number in range(50):
+        old.put_document("birds", NewDocument(f"{number}", f"Gull number {number} sits on a roof."))
+    monkeypatch.setattr(keeping, "CALIBRATED_MAX", 52)
+    assert keep_caches(old, "birds") == [
+        "how relevant answers are cannot be told yet: the worker of `xunyi serve`, or "
+        "`xunyi calibrate -c birds`, finds it out"
+    ]
+    assert old.search("birds", SearchRequest("a gull")).nothing_relevant is None
+    monkeypatch.setattr(keeping, "CALIBRATED_MAX", 53)
+    assert keep_caches(old, "birds") == []
+    assert old.search("birds", SearchRequest("a gull")).nothing_relevant is False
+    monkeypatch.setattr(keeping, "CALIBRATED_MAX", 52)
+    assert keep_caches(old, "birds") == []
 
 
 def test_tasks_and_caches_come_before_missing_states(old):
