@@ -157,9 +157,15 @@ def new_home(tmp_path_factory, models_folder):
 
 
 @pytest.fixture(scope="session")
-def site(new_home):
+def site_home(new_home):
+    """The home folder of ``site``."""
+    return new_home()
+
+
+@pytest.fixture(scope="session")
+def site(site_home):
     """The address of a service without a key; tests keep apart by collection."""
-    with serving(new_home()) as address:
+    with serving(site_home) as address:
         yield address
 
 

@@ -7,9 +7,14 @@ from threading import Thread
 from urllib.parse import quote
 
 import pytest
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
+
+from indexer.store import collections, expansions
+from indexer.store.expansions import StoredExpansion
+from tests.homes import opened
 
 pytestmark = pytest.mark.browser
 
@@ -21,7 +26,9 @@ def one(browser, selector):
 
 
 def wait(browser, condition):
-    return WebDriverWait(browser, WAIT_SECONDS).until(condition)
+    """Wait until a condition holds; a page that renews itself may take an element away while it is read."""
+    renewing = [StaleElementReferenceException]
+    return WebDriverWait(browser, WAIT_SECONDS, ignored_exceptions=renewing).until(condition)
 
 
 def call(site, method, path, body=None):
@@ -253,6 +260,61 @@ def test_an_encoder_is_learned_by_a_form_and_stands_beside_the_others(open_brows
     names = [each.text for each in browser.find_elements(By.CSS_SELECTOR, ".columns h3")]
     first = [each.text for each in browser.find_elements(By.CSS_SELECTOR, ".columns li:first-child a")]
     assert names == ["multilingual-e5-small", "tfidf"] and first == ["crane", "crane"]
+    assert complaints(browser) == []
+
+
+def test_a_question_is_put_to_the_encoder_that_is_chosen_without_script(open_browser, site):
+    for bird in ("heron", "stork", "crane", "eagle"):
+        body = {"text": f"The {bird} nests near the marsh, where a young {bird} learns to fly."}
+        call(site, "PUT", f"/v1/collections/chosen/documents/{bird}", body)
+    browser = open_browser(language="zh", script=False)
+    browser.get(f"{site}/collections/chosen/encoders")
+    one(browser, "form.fit select").send_keys("tfidf")
+    one(browser, "form.fit button").click()
+    wait(browser, lambda page: "完成" in one(page, "#task .state").text)
+    browser.get(f"{site}/?collection=chosen")
+    one(browser, "select[name=encoder]").send_keys("tfidf")
+    one(browser, "#q").send_keys("a young crane", Keys.ENTER)
+    first = wait(browser, lambda page: one(page, ".hits article"))
+    body = {"query": "a young crane", "encoder": "tfidf", "limit": 1}
+    told = call(site, "POST", "/v1/collections/chosen/search", body)
+    assert told["hits"][0]["key"] == "crane" and set(told["hits"][0]["parts"]) == {"dense", "lexical"}
+    assert (
+        "tfidf 没有可供注意力使用的逐词状态" in one(browser, "main").text
+    )  # the mode offered first is none of its
+    assert "crane" in first.text and f"{told['hits'][0]['score']:.3f}" in first.text
+    assert one(browser, "select[name=encoder] option:checked").text == "tfidf"
+    one(browser, "#q").send_keys(" or a heron", Keys.ENTER)  # and stays chosen
+    wait(browser, lambda page: "heron" in one(page, ".hits").text)
+    assert one(browser, "select[name=encoder] option:checked").text == "tfidf"
+    assert complaints(browser) == []
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "Also looked for, because the best passages say it:"),
+        ("zh", "同时查找了最佳段落中常见的字词："),
+    ],
+)
+def test_words_that_were_looked_for_besides_are_told(open_browser, site, site_home, language, said):
+    name = f"wider-{language}"
+    texts = {f"{number}": f"Nothing but the number {number}." for number in range(20)}
+    texts |= {"crane": "A crane is a wading bird.", "reeds": "Every wading thing has long legs."}
+    for key, text in texts.items():
+        call(site, "PUT", f"/v1/collections/{name}/documents/{key}", {"text": text})
+    with opened(site_home) as service, service.database.write() as connection:  # whatever a test would say
+        tested = StoredExpansion({"lexical": 0.3}, {}, {})
+        expansions.put(connection, collections.get(connection, name), tested, service.clock())
+    browser = open_browser(language=language, script=False)
+    browser.get(f"{site}/?collection={name}&q=crane&mode=lexical")
+    line = next(each for each in browser.find_elements(By.CSS_SELECTOR, "p.modest") if said in each.text)
+    words = {each.text: each.get_attribute("title") for each in line.find_elements(By.CSS_SELECTOR, "span")}
+    told = call(site, "POST", f"/v1/collections/{name}/search", {"query": "crane", "mode": "lexical"})
+    assert list(words) == [word["word"] for word in told["expansion"]] and "wading" in words
+    assert f"{told['expansion'][0]['weight']:.2f}" in words[told["expansion"][0]["word"]]
+    keys = [each.text for each in browser.find_elements(By.CSS_SELECTOR, ".hits h2")]
+    assert keys == ["crane", "reeds"]
     assert complaints(browser) == []
 
 

@@ -1,13 +1,14 @@
 """The page people come for: a question, and the passages that answer it."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from indexer.records import DEFAULT_COLLECTION, CollectionInfo, EncoderInfo
-from search.encoders.fitted.catalog import OF_FIELDS
+from search.encoders.fitted.catalog import OF_FIELDS, WITH_STATES
 from search.errors import InvalidInput
 from search.model import MODES, Mode, SearchRequest, SearchResult, SimilarRequest
 from search.relevance import PASSAGES_MIN
@@ -28,11 +29,14 @@ def search() -> ResponseReturnValue:
     collections = service().collections()
     query, mode, limit = request.args.get("q", "").strip(), _mode(), _limit()
     chosen, encoder = _chosen(collections), request.args.get("encoder") or None
+    encoders = _askable(chosen) if collections else []
+    unattended = mode == "attention" and _cannot_attend(encoders, encoder)
     result = None
     if query and collections:
-        asked = SearchRequest(query=query, mode=mode, limit=limit, explain=True, encoder=encoder)
+        best = None if unattended else mode
+        asked = SearchRequest(query=query, mode=best, limit=limit, explain=True, encoder=encoder)
         result = service().search(chosen, asked)
-    shown_mode = mode or (result.mode if result else MODES[-1])
+    shown_mode = result.mode if result else mode or MODES[-1]
     more = _more(result, limit)
     address = url_for(".search", q=query, mode=shown_mode, collection=chosen, limit=more, encoder=encoder)
     return render_template(
@@ -43,7 +47,8 @@ def search() -> ResponseReturnValue:
         mode=shown_mode,
         modes=MODES,
         encoder=encoder,
-        encoders=_askable(chosen) if collections else [],
+        encoders=encoders,
+        unattended=unattended,
         result=result,
         more=address if more else None,
         asking="question",
@@ -79,6 +84,12 @@ def _askable(collection: str) -> list[EncoderInfo]:
     """Return the encoders that a question can be put to, the collection's own first."""
     found = service().encoders(collection)
     return [info for info in found if info.complete and info.name not in OF_FIELDS]
+
+
+def _cannot_attend(encoders: Sequence[EncoderInfo], name: str | None) -> bool:
+    """Return whether mode attention, which the page offers first, is none of the encoder of this name."""
+    chosen = next((info for info in encoders if info.name == name), None)
+    return chosen is not None and chosen.kind != "transformer" and chosen.name not in WITH_STATES
 
 
 def _drawing(result: SearchResult | None) -> dict[str, Any]:
