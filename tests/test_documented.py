@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from indexer.cli import group
 from indexer.readers.catalog import readable_extensions
@@ -82,6 +83,13 @@ def test_command_has_a_row_and_help(name):
     options = [option for option in command.params if isinstance(option, click.Option)]
     assert [option.name for option in options if not option.help and not option.hidden] == []
     assert any(row.split()[:2] == name.split() for row in names("Commands"))
+
+
+def test_no_summary_of_a_command_is_cut_short_on_eighty_columns():
+    said = CliRunner().invoke(group, ["--help"], terminal_width=80).output.partition("Commands:\n")[2]
+    lines = said.splitlines()
+    assert {line.split()[0] for line in lines} == {name.removeprefix("xunyi ") for name in COMMANDS}
+    assert [line for line in lines if line.endswith("...")] == []
 
 
 def test_every_row_is_a_command():

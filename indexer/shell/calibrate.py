@@ -6,7 +6,7 @@ from indexer.calibrating import calibrate as run_calibration
 from indexer.shell import options
 
 
-@click.command()
+@click.command(short_help="Learn which scores say that nothing is relevant.")
 @options.collection_option
 @options.judgements_option
 @options.json_option

@@ -66,7 +66,7 @@ def _print(found: Sequence[CollectionInfo]) -> None:
     options.Output().print(table)
 
 
-@click.command()
+@click.command(short_help="Delete documents by their keys; files stay as they are.")
 @click.argument("keys", nargs=-1, required=True, metavar="KEY...")
 @options.collection_option
 @options.json_option

@@ -52,7 +52,7 @@ QUESTIONS: Sequence[DemoQuestion] = (
 )
 
 
-@click.command()
+@click.command(short_help="Ingest the texts that come along, ask them four questions.")
 @click.option("--once", is_flag=True, help="End after the answers instead of serving the page.")
 @click.option("--port", type=PORT, default=8080, show_default=True, help="Port of the page.")
 @options.home_option

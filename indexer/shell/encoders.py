@@ -18,7 +18,7 @@ from search.errors import InvalidInput
 SWITCH, ROLLBACK = "switch", "rollback"
 
 
-@click.command()
+@click.command(short_help="List the encoders of a collection, switch, roll back.")
 @click.argument("what", metavar="[switch NAME | rollback]", nargs=-1)
 @options.collection_option
 @click.option("--remove", metavar="NAME", help="Take an encoder away, with all its vectors.")

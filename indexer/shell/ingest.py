@@ -25,7 +25,7 @@ SHOWN_PROBLEMS = 20
 Note = Callable[[Come], None]
 
 
-@click.command()
+@click.command(short_help="Ingest files, folders or standard input into a collection.")
 @click.argument("paths", type=click.Path(readable=False), nargs=-1, required=True, metavar="PATH...")
 @options.collection_option
 @click.option(

@@ -19,7 +19,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
-@click.command()
+@click.command(short_help="List judged questions, bring them in or out as files.")
 @click.argument("name", required=False)
 @click.option("--from", "folder", type=FOLDER, metavar="DIR", help="Import its queries.jsonl and qrels.tsv.")
 @click.option("--topics", type=FILE, metavar="FILE", help="Import TREC topics (id, tab, text); with --qrels.")

@@ -6,7 +6,7 @@ from indexer.map_records import BY_CLUSTER, METHODS, CollectionMap, MapRequest
 from indexer.shell import options
 
 
-@click.command("map")
+@click.command("map", short_help="Show the clusters of a collection and what they are about.")
 @options.collection_option
 @click.option("--encoder", metavar="NAME", help="Map the vectors of this one of `xunyi encoders`.")
 @click.option(

@@ -109,7 +109,7 @@ def search(
     return shown(result, as_json)
 
 
-@click.command()
+@click.command(short_help="Find the documents most like others, or like passages.")
 @click.argument("keys", nargs=-1, metavar="KEY...")
 @click.option(
     "--passage", "passages", multiple=True, type=int, metavar="ID", help="Like this passage (repeatable)."

@@ -37,7 +37,7 @@ ATTENTION = "attention"
 MIX, EXPANSION, USUAL = "mix", "expansion", "usual"
 
 
-@click.command()
+@click.command(short_help="Fit an encoder, or train attention, a mix or an expansion.")
 @click.argument("what", metavar="WHAT")
 @click.option(
     "--kind",

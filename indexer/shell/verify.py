@@ -8,7 +8,7 @@ from indexer.verifying import verify as run_verification
 CHECK_FAILED = 1
 
 
-@click.command()
+@click.command(short_help="Check the database, vectors, token states and caches.")
 @options.json_option
 @options.home_option
 def verify(as_json: bool, home: str | None) -> int:

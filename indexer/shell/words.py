@@ -9,7 +9,7 @@ from indexer.shell.search import Question
 from indexer.shell.word_files import EXPORT, IMPORT, export_vectors, import_file, unwanted
 
 
-@click.command(cls=Question)
+@click.command(cls=Question, short_help="Ask about words: neighbours, similarity, analogies.")
 @click.argument("ask", metavar="QUESTION")
 @click.argument("words", nargs=-1, metavar="WORD...")
 @options.collection_option

@@ -14,7 +14,7 @@ from indexer.worker import Worker
 _PR_SET_PDEATHSIG = 1
 
 
-@click.command()
+@click.command(short_help="Do the tasks and keep the caches, as `serve` has it done.")
 @click.option("--once", is_flag=True, help="End when there is nothing left to do.")
 @click.option("--child-of", type=int, hidden=True, help="End with this process, which started this one.")
 @options.home_option
