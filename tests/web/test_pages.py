@@ -71,12 +71,18 @@ def test_the_table_of_a_hit_is_its_explanation(client, library):
     page = client.get("/", query_string={"q": question["query"], "collection": library}).text
     tables = re.findall(r'<details class="why">.*?</details>', unescape(page), re.S)
     assert len(tables) == len(hits)
+    arrows = []
     for hit, table in zip(hits, tables, strict=True):
         told = hit["explanation"]["attention"]
         heads = re.findall(r'<th scope="row">(.*?)</th>', table)
         assert heads == [word["text"] for word in told["query"]]
-        columns = re.findall(r'<th scope="col">(.*?)</th>', table)[:-1]
-        assert set(columns) <= {word["text"] for word in told["passage"]} and len(columns) <= 10
+        above = r'<span class="above"[^>]*>↑</span>'
+        columns = re.findall(rf'<th scope="col">({above})?(.*?)</th>', table)[:-1]
+        shown = {(bool(arrow), word) for arrow, word in columns}
+        assert shown <= {(word["start"] is None, word["text"]) for word in told["passage"]}
+        assert len(columns) <= 10
+        arrows.append(any(arrow for arrow, _ in shown))
+        assert ("stands in the title or a heading" in table) is arrows[-1]
         totals = [int(total) for total in re.findall(r"<td><b>(-?\d+)</b></td>", table)]
         assert totals == [round(1000 * word["score"]) for word in told["query"]]
         assert sum(totals) / 1000 == pytest.approx(hit["parts"]["attention"], abs=0.001 * len(totals))
@@ -84,7 +90,14 @@ def test_the_table_of_a_hit_is_its_explanation(client, library):
             re.findall(r"<tr><th scope=\"row\">.*?</tr>", table, re.S), totals, strict=True
         ):
             assert sum(map(int, re.findall(r"<td class=\"\w+\">(-?\d+)</td>", row))) == total
+    assert all(arrows)
     assert 'tabindex="0"' in tables[0] and 'class="s5"' in tables[0]
+
+
+def test_no_word_of_a_text_without_title_is_said_to_stand_above_it(client, collection):
+    client.put(f"/v1/collections/{collection}/documents/a", json={"text": "Turtles lay their eggs in sand."})
+    page = client.get("/", query_string={"q": "where do turtles lay eggs", "collection": collection}).text
+    assert '<th scope="col">' in page and "↑" not in page
 
 
 def test_a_title_that_is_the_key_is_shown_once(client, collection):

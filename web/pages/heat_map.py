@@ -37,10 +37,19 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Column:
+    """One word of the passage."""
+
+    word: str
+    above: bool
+    """Whether it stands in the title or a heading, which the passage is read with, and not in its text."""
+
+
+@dataclass(frozen=True, slots=True)
 class HeatMap:
     """Words of the question by words of a passage."""
 
-    words: Sequence[str]
+    columns: Sequence[Column]
     rows: Sequence[Row]
 
 
@@ -55,7 +64,7 @@ def heat_map(hit: Hit) -> HeatMap | None:
     asking = _asking([word["text"] for word in told["query"]], carried)
     strongest = max((max(row) for word, row in asking if word is not None), default=0.0)
     return HeatMap(
-        [told["passage"][place]["text"] for place in shown],
+        [Column(word["text"], word["start"] is None) for word in map(told["passage"].__getitem__, shown)],
         [_row(word, row, shown, strongest) for word, row in asking],
     )
 
