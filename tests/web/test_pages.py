@@ -100,6 +100,21 @@ def test_no_word_of_a_text_without_title_is_said_to_stand_above_it(client, colle
     assert '<th scope="col">' in page and "↑" not in page
 
 
+def test_the_part_of_the_site_one_is_in_is_marked(client, library):
+    marked = {
+        "/": [("page", "Search")],
+        "/collections": [("page", "Documents")],
+        f"/collections/{library}/documents": [("true", "Documents")],
+        f"/collections/{library}/words": [("true", "Documents")],
+        "/tasks": [("page", "Tasks")],
+    }
+    for address, expected in marked.items():
+        navigation = re.search(r"<nav .*?</nav>", client.get(address).text, re.S)[0]
+        assert re.findall(r'aria-current="(\w+)">(\w+)<', navigation) == expected
+    answer = client.get(f"/collections/{library}")
+    assert (answer.status_code, answer.location) == (302, f"/collections/{library}/documents")
+
+
 def test_a_title_that_is_the_key_is_shown_once(client, collection):
     lines = (
         b'{"key": "input", "title": "input", "text": "Otters."}\n{"key": "b", "title": "B", "text": "Owls."}'

@@ -18,6 +18,12 @@ def collections() -> ResponseReturnValue:
     return render_template("collections.html", collections=service().collections())
 
 
+@pages.get("/collections/<collection>")
+def collection(collection: str) -> ResponseReturnValue:
+    """Lead to the documents of one, for whoever types its address."""
+    return redirect(url_for("documents_page.documents", collection=collection))
+
+
 @pages.get("/collections/<collection>/documents")
 def documents(collection: str) -> ResponseReturnValue:
     """Show a page of documents."""
