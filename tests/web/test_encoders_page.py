@@ -33,7 +33,7 @@ def test_an_encoder_is_learned_compared_and_removed(client, birds, work):
     assert ">tfidf</option>" in first.text and not columns(first)
     sent = client.post(birds, data={"form_token": form_token(client), "name": "tfidf"})
     assert sent.status_code == 303 and re.fullmatch(r"/tasks/\d+", sent.headers["Location"])
-    assert "Training for birds" in text_of(client.get(sent.headers["Location"]))
+    assert "Learning tfidf from birds" in text_of(client.get(sent.headers["Location"]))
     work()
     page = client.get(birds, query_string={"q": "a young falcon"})
     assert "learned from 10 of now 10 passages" in text_of(page)
