@@ -9,8 +9,8 @@ The relevance of a passage is the share of such questions whose best passage sco
 Some of these questions will have an answer in the collection after all, and theirs are the highest scores.
 So the normal distribution is fitted where they do not reach: to the lowest tenth and four tenths.
 
-Five judged collections were asked the questions of those about other subjects: 93 to 99 % of these were told
-that nothing is relevant, and so were own questions with 0 to 4 % of R@10.  A collection that answers much of
+Five judged collections were asked the questions of those about other subjects: 93 to 98 % of these were told
+that nothing is relevant, and so were own questions with 0 to 5 % of R@10.  A collection that answers much of
 what the shipped questions ask loses more, and needs judgements: see ``refined``.
 
 Source: the idea is that of score normalisation by a cohort of impostors; Auckenthaler, Carey and
