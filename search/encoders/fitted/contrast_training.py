@@ -18,14 +18,13 @@ from search.arrays import Matrix, Vector
 from search.encoders.fitted.base import Fit
 from search.encoders.fitted.loop_training import Plan, Rows, learn
 from search.encoders.fitted.pairs import Lesson, Numbers, Pairs, lessons
-from search.encoders.fitted.pooling import sif_weights
+from search.encoders.fitted.sif import sif_weights
 from search.encoders.fitted.vocabulary import Vocabulary, learn_vocabulary
 from search.encoders.fitted.word_vectors_training import word_vectors
 
 DIMENSION = 128
 MOST_TERMS = 50_000
 LONGEST = 48
-SIF_A = 1e-3
 TEMPERATURE = 0.1
 
 
@@ -88,7 +87,7 @@ def ground(fit: Fit) -> Ground:
     passages = lessons(fit.passages, vocabulary, fit.analyzer)
     counts = np.bincount([word for passage in passages for word in passage.whole], minlength=len(vocabulary))
     words = word_vectors(fit, terms, vocabulary, DIMENSION)
-    return Ground(vocabulary, passages, words, sif_weights(counts, SIF_A))
+    return Ground(vocabulary, passages, words, sif_weights(counts).astype(np.float32))
 
 
 def fit_contrast(fit: Fit, kind: str, begun: Ground, network: PooledNetwork, plan: Plan) -> None:

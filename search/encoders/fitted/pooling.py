@@ -1,7 +1,7 @@
 """From a state per word to one vector per text: a weighted mean, less what all texts share.
 
-Arora et al., "A simple but tough-to-beat baseline for sentence embeddings", ICLR 2017, algorithm 1: the
-weight of a word is ``a / (a + p(w))`` with ``p(w)`` its share of all words.
+Arora et al., "A simple but tough-to-beat baseline for sentence embeddings", ICLR 2017, algorithm 1; the
+weights are those of ``sif.py``.
 
 A state is the word's own unit vector and what the network has read around it, ``s_t = e_t + r_t``
 with ``r_t = P h_t``, or where a ``reach`` was learned with, ``r_t = P h_t min(1, reach / |P h_t|)``.
@@ -10,7 +10,6 @@ with ``r_t = P h_t``, or where a ``reach`` was learned with, ``r_t = P h_t min(1
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from search.arrays import Matrix, States, Vector, unit_rows
 from search.encoders.base import Role, TokenStates
@@ -88,9 +87,3 @@ def bounded(rows: States, reach: float) -> States:
     """Return ``(n, d)`` with rows longer than ``reach`` cut to that length."""
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(rows * (reach / np.maximum(lengths, reach)), dtype=np.float32)
-
-
-def sif_weights(counts: NDArray[np.int64], a: float) -> Vector:
-    """Return ``a / (a + p(w))`` of each word, from how often it stands in the collection."""
-    weights: Vector = (a / (a + counts / counts.sum())).astype(np.float32)
-    return weights

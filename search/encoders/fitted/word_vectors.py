@@ -1,7 +1,7 @@
 """Words as dense vectors, and a text as the weighted mean of its words: what serves word vectors of any kind.
 
-Weight of a word: a / (a + p(w)), p being its share of all words; a text then loses what it has of the
-direction that all texts share (SIF: Arora, Liang and Ma, ICLR 2017, algorithm 1).  That direction is learned
+Words are weighed by smooth inverse frequency (``sif.py``); a text then loses what it has of the direction
+that all texts share (Arora, Liang and Ma, ICLR 2017, algorithm 1).  That direction is learned
 from the passages and stored; taking it out of each word's vector is taking it out of their sum.
 
 Every kind writes ``vocabulary.json`` and ``words.safetensors``: ``vectors (v, d)`` in the order of the
@@ -18,15 +18,14 @@ from safetensors.numpy import load_file, save_file
 
 from search.arrays import unit_rows
 from search.encoders.fitted.counted_words import CountedVocabulary, Words
-from search.encoders.fitted.weighted_terms import ProjectedTerms, WeightedTerms, Weights, weighted_rows
+from search.encoders.fitted.sif import sif_weights
+from search.encoders.fitted.weighted_terms import ProjectedTerms, WeightedTerms, weighted_rows
 from search.text.analyzer import Analyzer
 
 FILE = "words.safetensors"
 CONTEXTS = ("context_ends", "context_words", "context_scores")
 """Names of arrays that a kind may add: the most typical contexts of word i, highest PPMI first, stand from
 ``ends[i]`` to ``ends[i + 1]`` in ``words`` (their numbers) and ``scores``."""
-SMOOTHING = 1e-3
-"""a of the weight, as in the paper."""
 
 
 @dataclass(frozen=True)
@@ -68,23 +67,16 @@ def common_direction(
     """
     if len(passages) < vectors.shape[1]:
         return np.zeros(vectors.shape[1], np.float32)
-    rows = unit_rows(weighted_rows(passages, sif_weights(vocabulary), np.positive) @ vectors)
+    rows = unit_rows(weighted_rows(passages, sif_weights(vocabulary.counts), np.positive) @ vectors)
     products = np.einsum("ni,nj->ij", rows, rows, dtype=np.float64)
     common: NDArray[np.float32] = np.linalg.eigh(products)[1][:, -1].astype(np.float32)
     return common
 
 
-def sif_weights(vocabulary: CountedVocabulary) -> Weights:
-    """Return a / (a + p(w)) for each word ``(v,)``."""
-    counts = np.asarray(vocabulary.counts, dtype=np.float64)
-    weights: Weights = SMOOTHING / (SMOOTHING + counts / counts.sum())
-    return weights
-
-
 def open_words(folder: Path, analyzer: Analyzer) -> ProjectedTerms:
     """Return the encoder over word vectors."""
     words = WordVectors.open(folder)
-    terms = WeightedTerms(words.vocabulary, analyzer, sif_weights(words.vocabulary), np.positive)
+    terms = WeightedTerms(words.vocabulary, analyzer, sif_weights(words.vocabulary.counts), np.positive)
     # Not by a matrix product: how one is shared out between threads would show in the last bit.
     shares = np.einsum("vd,d->v", words.vectors, words.common)
     return ProjectedTerms(terms, words.vectors - shares[:, None] * words.common)

@@ -4,9 +4,10 @@ import torch
 
 from search.encoders.fitted.contrast_training import PooledNetwork, info_nce, padded, pooled_weights
 from search.encoders.fitted.pairs import Lesson
-from search.encoders.fitted.pooling import PooledEncoder, sif_weights
+from search.encoders.fitted.pooling import PooledEncoder
 from search.encoders.fitted.recurrent import lstm
 from search.encoders.fitted.recurrent_training import Recurrent, recurrent_weights
+from search.encoders.fitted.sif import sif_weights
 from search.encoders.fitted.vocabulary import Vocabulary
 
 
