@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from functools import partial
 
 import pytest
 
@@ -471,7 +472,11 @@ def test_ctrl_c_during_an_ingest_loses_nothing(tmp_path, home, ingest):
     source = tmp_path / "many.jsonl"
     source.write_text(lines(*(record(f"many-{number}") for number in range(120))))
     command = [sys.executable, "-m", "indexer.cli", "ingest", "--home", str(home), str(source)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    # What a shell without job control starts in the background inherits that Ctrl-C is ignored.
+    heeding = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heeding
+    ) as process:
         while len(keys(home)) == 3 and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
