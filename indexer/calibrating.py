@@ -175,7 +175,7 @@ def attended(service: Service, found: Collection, question: str) -> Answer:
         told = problem or mix.problem or expansion.problem
         if told:
             raise NotCalibrated(f"{found.name} cannot be calibrated: {told}")
-        ranking = replace(engine, ranker=ranker, weights=mix.weights, shares=expansion.shares)
+        ranking = replace(mix.ranking(engine, ranker), shares=expansion.shares)
         return ranking.answer(prepared, None)
 
     answer = service.at_one_state(found, look, mix.encoders)

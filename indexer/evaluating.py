@@ -205,7 +205,7 @@ def _mix_answerer(
     looks, _ = gathered(service, collection, judged, 0)
     validated = cross_validated(looks, 0)
     weighed = [
-        Mix(weights, {name: seen for name, seen in encoders.items() if name in weights})
+        Mix(weights, encoders={name: seen for name, seen in encoders.items() if name in weights})
         for weights in (*validated.folds, fitted(looks))
     ]
 

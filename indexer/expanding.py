@@ -192,7 +192,7 @@ def _answers(service: Service, found: Collection, mix: Mix, mode: Mode, text: st
         ranker, problem = service.rankers.of(connection, found, encoder)
         if mode == "attention" and (problem or mix.problem):
             raise InvalidInput(f"further words cannot be tested: {problem or mix.problem}")
-        engine = replace(engine, ranker=ranker, weights=mix.weights)
+        engine = mix.ranking(engine, ranker)
         likely = engine.likely_words(question, None)
         return {
             share: _documents(

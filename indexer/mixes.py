@@ -14,7 +14,9 @@ from indexer.models import Models
 from indexer.store import collections, mixes, rankers
 from indexer.store.collections import Collection
 from search.attending import WEIGHTS, WEIGHTS_OF_FITTED
+from search.engine import Engine
 from search.question import Question, query_vector
+from search.ranking.attention import AttentionRanker
 from search.ranking.learned import SIMPLE
 
 OWN, ATTENTION = "transformer", "attention"
@@ -27,6 +29,8 @@ class Mix:
 
     weights: Mapping[str, float] = field(default_factory=lambda: WEIGHTS)
     """Part -> what it weighs; see ``search/attending.py``."""
+    usual: Mapping[str, float] = field(default_factory=lambda: WEIGHTS)
+    """What it weighs where nothing was fitted."""
     encoders: Mapping[str, Collection] = field(default_factory=dict)
     """Encoder -> the collection seen through it."""
     problem: str | None = None
@@ -34,13 +38,17 @@ class Mix:
     id: int | None = None
     """Of its row."""
 
+    def ranking(self, engine: Engine, ranker: AttentionRanker) -> Engine:
+        """Return an engine that ranks by this mix beside the attention of ``ranker``."""
+        return replace(engine, ranker=ranker, weights=self.weights, usual_weights=self.usual)
+
     def same(self, other: "Mix") -> bool:
         """Return whether this is the other, whatever has come to the collection in between."""
         return (self.id, self.problem) == (other.id, other.problem)
 
 
 USUAL = Mix()
-USUAL_OF_FITTED = Mix(WEIGHTS_OF_FITTED)
+USUAL_OF_FITTED = Mix(WEIGHTS_OF_FITTED, WEIGHTS_OF_FITTED)
 
 
 def usual(seen: Collection) -> Mix:
@@ -58,7 +66,7 @@ def of_collection(connection: Connection, found: Collection) -> Mix:
     now = made_of(connection, found, mixed)
     changed = [name for name, fingerprint in stored.made_of.items() if now.get(name) != fingerprint]
     if not changed:
-        return Mix(stored.weights, mixed, id=stored.id)
+        return Mix(stored.weights, encoders=mixed, id=stored.id)
     return Mix(
         problem=f"the fitted mix is out of use (changed since: {', '.join(changed)}); the usual one ranks "
         f"until `xunyi train mix -c {found.name} --judgements DIR` fits it again"

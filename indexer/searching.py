@@ -113,9 +113,7 @@ class Searching:
                 chosen, problem = (ranker, None) if ranker else self._rankers.of(connection, found, encoder)
                 if not given and not mixed.same(mixes.of_collection(connection, found)):
                     raise Replaced
-                answer = replace(engine, ranker=chosen, weights=mixed.weights).answer(
-                    question, snapshot.selection
-                )
+                answer = mixed.ranking(engine, chosen).answer(question, snapshot.selection)
                 result = _result(answer, snapshot)
                 problems = [told for told in (problem, mixed.problem, expansion.problem) if told]
                 if problems:

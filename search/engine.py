@@ -93,6 +93,8 @@ class Engine:
     """Encoder that was fit on the collection -> its vectors."""
     weights: Mapping[str, float] = field(default_factory=lambda: WEIGHTS)
     """What parts weigh beside attention; see ``second_look``."""
+    usual_weights: Mapping[str, float] = field(default_factory=lambda: WEIGHTS)
+    """What they weigh where nothing was fitted."""
     shares: Mapping[Mode, float] = field(default_factory=dict)
     """Mode that questions are expanded in -> what further words weigh, of all words."""
 
@@ -147,7 +149,13 @@ class Engine:
                 self.ranker, question.pieces, self.rarity(question.terms), candidates.ids, states
             )
             table = second_look(
-                question, candidates, evidence.scores(), self.languages, selection, self.weights
+                question,
+                candidates,
+                evidence.scores(),
+                self.languages,
+                selection,
+                self.weights,
+                self.usual_weights,
             )
             wanted = pool_size(question.limit, question.diversity)
             rows = best_of_groups(candidates.ids, table, wanted, self._groups(question))

@@ -45,17 +45,19 @@ def test_parts_are_the_weighted_cosines_and_the_score_is_their_sum(chinese):
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
 
 
-def test_each_language_is_held_against_its_best_by_all_that_is_meaning():
+@pytest.mark.parametrize("usual", [WEIGHTS, {"dense": 1.0, "lexical": 1.0}])
+def test_each_language_is_held_against_its_best_by_what_parts_usually_weigh(usual):
     library = Library(60, 11, chinese=0.5)
     _, views, vectors = beside(library)
-    engine = replace(library.engine(), beside=views, weights={**WEIGHTS, "lsi": 0.8})
+    fitted = {"dense": 0.1, "lexical": 0.9, "lsi": 0.8}
+    engine = replace(library.engine(), beside=views, weights=fitted, usual_weights=usual)
     hits = engine.answer(library.question(limit=60, beside=vectors), None).hits
     english = [hit for hit in hits if not library.is_chinese[np.searchsorted(library.ids, hit.passage.id)]]
     (handicap,) = {round(hit.parts["language"], 12) for hit in english}
     sums = {
         own: sorted(
             (
-                hit.parts["attention"] + hit.parts["dense"] + hit.parts["lsi"]
+                hit.parts["attention"] + hit.parts["dense"] * usual["dense"] / fitted["dense"]
                 for hit in hits
                 if (hit in english) == own
             ),
@@ -65,7 +67,8 @@ def test_each_language_is_held_against_its_best_by_all_that_is_meaning():
     }
     fewest = min(len(english), 60 - len(english))
     ahead = (np.mean(sums[True][:10]) - np.mean(sums[False][:10])) * fewest / (fewest + 100)
-    assert -handicap == pytest.approx(max(hit.parts["lexical"] for hit in hits) + ahead, abs=1e-9)
+    lifted = max(hit.parts["lexical"] for hit in hits) * usual["lexical"] / fitted["lexical"]
+    assert lifted > 0 and -handicap == pytest.approx(lifted + ahead, abs=1e-9)
 
 
 def test_what_a_further_encoder_alone_finds_is_looked_at():
