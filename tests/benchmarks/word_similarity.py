@@ -106,7 +106,7 @@ def _measured(
     order: Path, kind: str, analyzer: Analyzer, work: Path, sets: Mapping[str, Pairs | Analogies]
 ) -> Mapping[str, Any]:
     before, times = getrusage(RUSAGE_CHILDREN), Times()
-    folder = times.of(lambda: fit(order, kind, SEED, work / "dictionaries", None, lambda _: None))
+    folder = times.of(lambda: fit(order, kind, SEED, work / "dictionaries", None, lambda _: None, {}))
     spent = getrusage(RUSAGE_CHILDREN)
     vectors, words = WordVectors.open(folder), Words(folder, analyzer)
     return {
